@@ -1,0 +1,56 @@
+package domain
+
+// Person is what the register knows of one person: pseudonymous status and dose
+// dates, never shown to anybody. The zero value is a person not registered.
+// [Evolve] makes it from events.
+type Person struct {
+	Cohort     Cohort // zero when not registered
+	Sex        Sex
+	Registered Day
+	Commit     uint64 // the ledger sequence that holds the registration
+	Status     Status
+	Pending    Reversal // the zero value when no reversal is pending
+
+	doses [4]Dose // at most three primary doses and a precaution
+	given uint8
+}
+
+// Dose is one standing dose.
+type Dose struct {
+	Number   DoseNumber
+	Vaccine  Vaccine
+	Day      Day
+	District District // where it was given
+	Commit   uint64   // the ledger sequence that holds it; 0 in events
+}
+
+// Reversal is a pending request for a lower status.
+type Reversal struct {
+	Request  UUID
+	To       Status
+	Recorded Day // the waiting time runs by recorded time
+}
+
+// IsRegistered tells whether the person is in the register.
+func (p Person) IsRegistered() bool { return p.Status != 0 }
+
+// Doses returns the standing doses, oldest first.
+func (p *Person) Doses() []Dose { return p.doses[:p.given] }
+
+// Latest returns the latest standing dose.
+func (p Person) Latest() (Dose, bool) {
+	if p.given == 0 {
+		return Dose{}, false
+	}
+	return p.doses[p.given-1], true
+}
+
+// Dose returns the standing dose of that number.
+func (p Person) Dose(n DoseNumber) (Dose, bool) {
+	for _, d := range p.doses[:p.given] {
+		if d.Number == n {
+			return d, true
+		}
+	}
+	return Dose{}, false
+}
