@@ -1,0 +1,36 @@
+# Bahi. `make` lists the targets; everything needs only Go, git and a C compiler.
+
+.PHONY: help build test race lint generate bench demo fuzz ci
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+build: ## build ./bahi
+	go build -o bahi ./cmd/bahi
+
+test: ## the tests, as the README says
+	go test ./...
+
+race: ## the tests of the concurrent rooms under the race detector
+	go test -race -short ./domain ./eventstore ./vault ./projections ./ledger ./intake ./web
+
+lint: ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+generate: ## regenerate the protobuf code from eventstore/wire/*.proto
+	go run ./internal/protogen
+
+bench: ## the project's own figures beside raw JetStream and Pebble
+	go run ./cmd/bahi bench
+
+demo: ## the story of Muzaffarpur, in under a minute
+	go run ./cmd/bahi demo
+
+fuzz: ## every fuzz target for half a minute each
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+		go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p || exit 1; done; done
+
+ci: ## what a submission must pass
+	bash .ci/run
