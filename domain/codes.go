@@ -189,9 +189,14 @@ func (v Vaccine) MarshalText() ([]byte, error) { return []byte(v.String()), nil 
 // UnmarshalText reads the code.
 func (v *Vaccine) UnmarshalText(b []byte) (err error) { *v, err = ParseVaccine(string(b)); return err }
 
+var doseNumberCodes = []string{"", "1", "2", "3", "precaution"}
+
 // String returns 1, 2, 3 or precaution, or "" for none.
-func (n DoseNumber) String() string {
-	return code([]string{"", "1", "2", "3", "precaution"}, int(n))
+func (n DoseNumber) String() string { return code(doseNumberCodes, int(n)) }
+
+// ParseDoseNumber reads 1, 2, 3 or precaution.
+func ParseDoseNumber(s string) (DoseNumber, error) {
+	return parseCode[DoseNumber](doseNumberCodes, s, "a dose number")
 }
 
 // Valid tells whether n is one of the four dose numbers.

@@ -31,3 +31,62 @@ type Cell struct {
 	Vaccine    Vaccine
 	Day        Day // on which it happened
 }
+
+// Counts says what an event adds to the count view: the cells, each with the
+// amount, 1 or -1. It is the whole of that view's logic, a sum over events with
+// no look-up and no allocation.
+//
+// A withdrawal retracts on the day of what it withdraws: it never was. A
+// reversal acts on the day of its decision: until then the doses counted. In
+// every district, unvaccinated, partial and full together are the registered, on
+// each day.
+func Counts(e Event, yield func(Cell, int64)) {
+	switch e := e.(type) {
+	case PersonRegistered:
+		yield(home(CountRegistered, e.Cohort, e.Sex, e.Day), 1)
+		yield(home(CountUnvaccinated, e.Cohort, e.Sex, e.Day), 1)
+	case RegistrationWithdrawn:
+		yield(home(CountRegistered, e.Cohort, e.Sex, e.Registered), -1)
+		yield(home(CountUnvaccinated, e.Cohort, e.Sex, e.Registered), -1)
+		if e.Pending {
+			yield(home(CountPendingReversals, e.Cohort, e.Sex, e.Day), -1)
+		}
+	case DoseAdministered:
+		yield(place(e.Dose, e.Cohort.Group, e.Sex, e.Dose.Day), 1)
+		changed(e.Cohort, e.Sex, e.Dose.Day, e.Before, e.After, yield)
+	case DoseWithdrawn:
+		yield(place(e.Dose, e.Cohort.Group, e.Sex, e.Dose.Day), -1)
+		changed(e.Cohort, e.Sex, e.Dose.Day, e.Before, e.After, yield)
+	case ReversalRequested:
+		yield(home(CountPendingReversals, e.Cohort, e.Sex, e.Day), 1)
+	case ReversalDecided:
+		yield(home(CountPendingReversals, e.Cohort, e.Sex, e.Day), -1)
+		for i := range e.TakenBack {
+			yield(place(e.TakenBack[i], e.Cohort.Group, e.Sex, e.Day), -1)
+		}
+		changed(e.Cohort, e.Sex, e.Day, e.Before, e.After, yield)
+	case LedgerFounded, FreezeOrdered, PhotoIDsKept, PhotoIDsComplete, HandoverMade, Purged, HolderEnrolled, AuthorityKeyAdopted:
+	}
+}
+
+// home is a cell of the person's own cohort.
+func home(m Measure, c Cohort, sex Sex, day Day) Cell {
+	return Cell{Measure: m, District: c.District, Group: c.Group, Generation: c.Generation, Sex: sex, Day: day}
+}
+
+// place is a cell of the district where a dose was given.
+func place(d Dose, group Group, sex Sex, day Day) Cell {
+	return Cell{Measure: doseMeasures[d.Number&7], District: d.District, Group: group, Sex: sex, Vaccine: d.Vaccine, Day: day}
+}
+
+var doseMeasures = [8]Measure{1: CountDose1, 2: CountDose2, 3: CountDose3, Precaution: CountPrecaution}
+
+var statusMeasures = [4]Measure{Unvaccinated: CountUnvaccinated, Partial: CountPartial, Full: CountFull}
+
+func changed(c Cohort, sex Sex, day Day, before, after Status, yield func(Cell, int64)) {
+	if before == after {
+		return
+	}
+	yield(home(statusMeasures[before&3], c, sex, day), -1)
+	yield(home(statusMeasures[after&3], c, sex, day), 1)
+}

@@ -11,9 +11,13 @@ type Person struct {
 	Status     Status
 	Pending    Reversal // the zero value when no reversal is pending
 
-	doses [4]Dose // at most three primary doses and a precaution
+	doses [MaxDoses]Dose
 	given uint8
 }
+
+// MaxDoses is how many doses of one person can stand: three of a primary series
+// and a precaution dose.
+const MaxDoses = 4
 
 // Dose is one standing dose.
 type Dose struct {
@@ -28,7 +32,8 @@ type Dose struct {
 type Reversal struct {
 	Request  UUID
 	To       Status
-	Recorded Day // the waiting time runs by recorded time
+	Day      Day // on which it was asked for
+	Recorded Day // on which that was recorded: the waiting time runs by recorded time
 }
 
 // IsRegistered tells whether the person is in the register.
@@ -36,6 +41,17 @@ func (p Person) IsRegistered() bool { return p.Status != 0 }
 
 // Doses returns the standing doses, oldest first.
 func (p *Person) Doses() []Dose { return p.doses[:p.given] }
+
+// WithDoses returns the person with these standing doses, oldest first: it is for
+// reading a stored person back. It panics on more than [MaxDoses].
+func (p Person) WithDoses(doses ...Dose) Person {
+	p.doses = [MaxDoses]Dose{}
+	if copy(p.doses[:], doses) < len(doses) {
+		panic("domain: a person has at most four doses")
+	}
+	p.given = uint8(len(doses))
+	return p
+}
 
 // Latest returns the latest standing dose.
 func (p Person) Latest() (Dose, bool) {
