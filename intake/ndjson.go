@@ -1,0 +1,96 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"bahi/domain"
+)
+
+// MaxLine is the longest line of NDJSON that is read, in bytes without its
+// ending. A native submission takes about 300.
+const MaxLine = 64 << 10
+
+// Item is one submission of the input as a reader found it: either Submission
+// or Reject is set.
+type Item struct {
+	Line       int    // where it stands in the input, from 1
+	ID         string // as the sender wrote it, when it is a UUID; empty otherwise
+	Submission domain.Submission
+	Reject     *domain.Rejection
+	Dropped    []string // names of foreign fields that are not collected
+}
+
+var byteOrderMark = []byte("\xEF\xBB\xBF")
+
+// ReadNDJSON reads native submissions, one a line, and checks their form. A line
+// that is refused says why in its item, and the next line goes on: no line
+// affects another. Blank lines are skipped; a byte order mark and CRLF endings
+// are borne with.
+//
+// It holds one line in memory. When reading fails, the last pair carries the
+// error and no item; what was read of an unfinished line is not used.
+func ReadNDJSON(r io.Reader) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		// A line may fill the buffer to the last byte of its CRLF.
+		in := bufio.NewReaderSize(r, MaxLine+len("\r\n"))
+		if start, _ := in.Peek(len(byteOrderMark)); bytes.Equal(start, byteOrderMark) {
+			_, _ = in.Discard(len(byteOrderMark)) // what was peeked is there
+		}
+		for n := 1; ; n++ {
+			line, err := in.ReadSlice('\n')
+			tooLong := errors.Is(err, bufio.ErrBufferFull)
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = in.ReadSlice('\n')
+			}
+			if err != nil && err != io.EOF {
+				yield(Item{}, fmt.Errorf("reading line %d of the input: %w", n, err))
+				return
+			}
+			atEnd := err == io.EOF
+			if atEnd && len(line) == 0 {
+				return
+			}
+			line = bytes.TrimSuffix(line, []byte("\n"))
+			line = bytes.TrimSuffix(line, []byte("\r"))
+			item, any := Item{Line: n}, true
+			switch {
+			case tooLong || len(line) > MaxLine:
+				item.Reject = rejection(domain.CodeTooLong, "", "a line has at most %d bytes", MaxLine)
+			case isBlank(line):
+				any = false
+			default:
+				item.read(string(line))
+			}
+			if any && !yield(item, nil) || atEnd {
+				return
+			}
+		}
+	}
+}
+
+func (i *Item) read(line string) {
+	i.ID, i.Submission, i.Reject = parse(line)
+	if i.Reject != nil {
+		return
+	}
+	if err := domain.Check(i.Submission); err != nil {
+		i.Submission = nil
+		if !errors.As(err, &i.Reject) {
+			i.Reject = rejection(domain.CodeBadValue, "", "the submission does not hold together")
+		}
+	}
+}
+
+func isBlank(line []byte) bool {
+	for _, c := range line {
+		if c != ' ' && c != '\t' && c != '\r' {
+			return false
+		}
+	}
+	return true
+}
