@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -77,7 +78,7 @@ func decideRegistration(k Known, r Rules, s Registration) (Event, error) {
 		return nil, rejectDistrict()
 	case age < least || age > greatest:
 		return nil, reject(CodeAgeOutsideGroup, "birth_year",
-			"%s is for ages %d to %d as on 1 January %d; check the group and the year of birth", s.Group, least, greatest, ageYear)
+			"%s is for %s, as on 1 January %d; check the group and the year of birth", s.Group, inYears(least, greatest), ageYear)
 	case !r.AcceptsPhotoID(s.PhotoID.Type, age, day):
 		return nil, reject(CodePhotoIDNotAccepted, "photo_id",
 			"%s was not accepted from a person of this age on %s; use another document", s.PhotoID.Type, day)
@@ -143,6 +144,13 @@ func decideFreeze(k Known, s Freeze) (Event, error) {
 		By:       s.By,
 		Day:      s.Day(),
 	}, nil
+}
+
+func inYears(least, greatest int) string {
+	if greatest == maxAge {
+		return fmt.Sprintf("ages from %d", least)
+	}
+	return fmt.Sprintf("ages %d to %d", least, greatest)
 }
 
 func rejectPerson() *Rejection {

@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // decideDose goes from what the ledger holds (the same dose again) over what
 // holds for everybody (the series, the group, the vaccine) to what holds for
 // this person's next dose (the one before it, its vaccine, the interval), so
@@ -96,10 +98,17 @@ func checkAfter(r Rules, p Person, s DoseGiven) *Rejection {
 		return reject(CodeIntervalTooShort, "at", "%s dose of %s on %s comes before the %s, of %s",
 			s.Number.Ordinal(), s.Vaccine, day, last.Number.Ordinal(), last.Day)
 	case days < rule.MinDays:
-		return reject(CodeIntervalTooShort, "at", "%s dose of %s on %s comes %d days after the %s; the rule in force asks for %d",
-			s.Number.Ordinal(), s.Vaccine, day, days, last.Number.Ordinal(), rule.MinDays)
+		return reject(CodeIntervalTooShort, "at", "%s dose of %s on %s comes %s after the %s; the rule in force asks for %d",
+			s.Number.Ordinal(), s.Vaccine, day, inDays(days), last.Number.Ordinal(), rule.MinDays)
 	}
 	return nil
+}
+
+func inDays(n int) string {
+	if n == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", n)
 }
 
 // statusWith returns the status of a person whose latest dose is number n of v.

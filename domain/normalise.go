@@ -64,9 +64,10 @@ func normaliseName(name string) string {
 }
 
 func normaliseMobile(mobile string) string {
+	const prefix, length = "+91", 10
 	mobile = without(mobile, " -")
-	if rest, ok := strings.CutPrefix(mobile, "+91"); ok {
-		return rest
+	if len(mobile) == len(prefix)+length {
+		mobile = strings.TrimPrefix(mobile, prefix)
 	}
 	return mobile
 }
