@@ -1,0 +1,181 @@
+package eventstore
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// The accounts and users of the embedded server. Two accounts share nothing:
+// what a centre sends, and where it asks the answer to be sent, stays among the
+// centres' subjects.
+const (
+	accountLedger = "LEDGER"
+	accountIntake = "INTAKE"
+
+	userLedger = "ledger" // this process, all of the ledger's account
+	userIntake = "intake" // this process, all of the centres' account
+	userCentre = "centre" // whoever connects from outside
+)
+
+// CentreInbox is the prefix of the subjects on which a centre receives
+// answers, its custom inbox prefix: the only ones that it may subscribe to.
+const CentreInbox = "_INBOX_centre"
+
+// startTimeout bounds how long the server may take to recover its streams.
+const startTimeout = 2 * time.Minute
+
+// embedded is a NATS server in this process, and the lock on its directory.
+type embedded struct {
+	server   *server.Server
+	lock     *os.File
+	password string // of this process's users; new at each start, never written down
+}
+
+// startEmbedded locks the directory and starts a server on it that flushes
+// every message to disk before it acknowledges it.
+func startEmbedded(c Config) (_ *embedded, err error) {
+	e := &embedded{password: rand.Text()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.stop())
+		}
+	}()
+	if c.Dir == "" {
+		return nil, errors.New("the ledger needs a data directory or the address of a NATS server")
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	if e.lock, err = lockDir(c.Dir); err != nil {
+		return nil, err
+	}
+
+	options := &server.Options{
+		ServerName:        "bahi",
+		JetStream:         true,
+		StoreDir:          c.Dir,
+		JetStreamMaxStore: c.MaxBytes,
+		SyncAlways:        true,
+		DontListen:        c.Listen == "",
+		NoSigs:            true,
+		NoLog:             true,
+	}
+	if c.Listen != "" {
+		if c.CentrePassword == "" {
+			return nil, errors.New("to listen for centres, a password for them is needed")
+		}
+		host, port, err := net.SplitHostPort(c.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("listen for centres: %w", err)
+		}
+		options.Host = host
+		if options.Port, err = strconv.Atoi(port); err != nil {
+			return nil, fmt.Errorf("listen for centres: %q is not a port", port)
+		}
+		if options.Port == 0 {
+			options.Port = server.RANDOM_PORT
+		}
+	}
+	ledger, intake := server.NewAccount(accountLedger), server.NewAccount(accountIntake)
+	options.Accounts = []*server.Account{ledger, intake}
+	options.Users = []*server.User{
+		{Username: userLedger, Password: e.password, Account: ledger},
+		{Username: userIntake, Password: e.password, Account: intake},
+	}
+	if c.Listen != "" {
+		options.Users = append(options.Users, &server.User{
+			Username: userCentre, Password: c.CentrePassword, Account: intake,
+			Permissions: &server.Permissions{
+				Publish:   &server.SubjectPermission{Allow: []string{"intake.*.*", "bahi.intake.key"}},
+				Subscribe: &server.SubjectPermission{Allow: []string{CentreInbox + ".>"}},
+			},
+		})
+	}
+
+	if e.server, err = server.NewServer(options); err != nil {
+		return nil, fmt.Errorf("start the embedded server: %w", err)
+	}
+	log := &lastWords{}
+	e.server.SetLoggerV2(log, false, false, false)
+	go e.server.Start()
+	if !e.server.ReadyForConnections(startTimeout) {
+		return nil, fmt.Errorf("start the embedded server: %s", log.said())
+	}
+	for _, name := range []string{accountLedger, accountIntake} {
+		account, err := e.server.LookupAccount(name)
+		if err == nil {
+			err = account.EnableJetStream(nil, nil)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("start the embedded server's streams: %w", err)
+		}
+	}
+	return e, nil
+}
+
+// stop shuts the server down, waits for it, and lets go of the directory.
+func (e *embedded) stop() error {
+	if e.server != nil {
+		e.server.Shutdown()
+		e.server.WaitForShutdown()
+	}
+	if e.lock == nil {
+		return nil
+	}
+	return e.lock.Close() // which releases the lock
+}
+
+// lockDir takes the directory for this process until the file is closed or the
+// process ends, however it ends.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s: %w", dir, ErrLocked)
+		}
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	return f, nil
+}
+
+// lastWords is a logger that remembers the last error, for a start that fails:
+// the server says the reason nowhere else.
+type lastWords struct {
+	mu   sync.Mutex // guards last
+	last string
+}
+
+func (l *lastWords) said() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == "" {
+		return fmt.Sprintf("it was not ready after %s", startTimeout)
+	}
+	return l.last
+}
+
+func (l *lastWords) Errorf(format string, v ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = fmt.Sprintf(format, v...)
+}
+
+func (l *lastWords) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
+func (l *lastWords) Noticef(string, ...any)         {}
+func (l *lastWords) Warnf(string, ...any)           {}
+func (l *lastWords) Debugf(string, ...any)          {}
+func (l *lastWords) Tracef(string, ...any)          {}

@@ -1,0 +1,271 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/domain"
+)
+
+const (
+	// pullBytes bounds what is under way from the server. A bound by number
+	// of messages overruns the connection's buffers when they are large: the
+	// reader is then dropped and resumes, 25 times slower, or never.
+	pullBytes = 8 << 20
+
+	// decodedAhead is how many commits are decoded while the caller works on
+	// one: at most 8 MB of messages.
+	decodedAhead = 8
+
+	// abandoned is after how long the server forgets a reader that does not
+	// ask, when it could not be told that it left.
+	abandoned = time.Minute
+)
+
+// Filter says which commits to read. The zero value means all of them.
+type Filter struct {
+	Orders   bool            // only the orders
+	District domain.District // only the district's, unless 0
+}
+
+// Reading says what to read.
+type Reading struct {
+	After   uint64 // begin behind this sequence; 0 begins at the beginning
+	Through uint64 // end with this sequence; 0 means the head as it is when the reading starts
+	Only    Filter
+	Follow  bool // wait for commits to come, up to Through, or without end when that is 0
+}
+
+// Read yields commits in the order of the ledger.
+//
+//	for commit, err := range store.Read(ctx, eventstore.Reading{After: checkpoint}) {
+//		if err != nil {
+//			return err
+//		}
+//		…
+//	}
+//
+// Without a filter the sequences yielded are After+1, After+2 and so on, every
+// one of them; that is checked, and a hole is an [ErrGap]. With a filter they
+// rise, and what lies between belongs to others. The iteration ends by itself
+// behind Through, or behind the head as it was at the start; to follow is to go
+// on.
+//
+// An error is yielded once, with a zero commit, and ends the iteration: the
+// context's own when it ends, a [*DecodeError] for a message that is not a
+// commit or is a newer version's, [ErrAhead] when the ledger ends before After,
+// [ErrClosed]. Everything yielded before it is good. To break out of the loop is
+// no failure, and lets go of everything. A connection that is lost is found
+// again and the reading goes on where it was.
+//
+// The commits are decoded ahead on another goroutine while the caller works on
+// one, and are the caller's to keep. Memory is bound by 8 MiB of messages under
+// way and a few decoded commits.
+func (s *Store) Read(ctx context.Context, r Reading) iter.Seq2[Commit, error] {
+	want := wanted{after: r.After, through: r.Through, follow: r.Follow}
+	switch {
+	case r.Only.Orders:
+		want.subject = subjectOrder
+	case r.Only.District != 0:
+		want.subject = subjectOf(r.Only.District)
+	}
+	return read(ctx, s, s.ledger, want, commitOf)
+}
+
+// At returns one commit. It asks the server for that message alone, which is
+// right for a few; [Store.Read] is for many. The error is [ErrNotFound] when
+// the ledger does not reach so far.
+func (s *Store) At(ctx context.Context, sequence uint64) (Commit, error) {
+	m, err := s.ledger.GetMsg(ctx, sequence)
+	if err != nil {
+		return Commit{}, s.explain(fmt.Sprintf("read commit %d", sequence), err)
+	}
+	return commitOf(m.Subject, m.Sequence, m.Data)
+}
+
+// commitOf decodes a message of LEDGER.
+func commitOf(subject string, sequence uint64, data []byte) (Commit, error) {
+	c, err := decode(data)
+	if err == nil && subject != subjectOf(c.District) {
+		err = ErrMalformed // a filter would have missed it, or shown it to others
+	}
+	if err != nil {
+		return Commit{}, &DecodeError{Stream: streamLedger, Sequence: sequence, Err: err}
+	}
+	c.Sequence = sequence
+	return c, nil
+}
+
+// wanted says what to read of a stream.
+type wanted struct {
+	after, through uint64
+	subject        string // "" for all
+	follow         bool
+}
+
+// read yields the messages of a stream as values of T.
+func read[T any](ctx context.Context, s *Store, stream jetstream.Stream, want wanted, decode func(subject string, sequence uint64, data []byte) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		type result struct {
+			value T
+			err   error
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel() // ends the goroutine when the caller breaks
+
+		results := make(chan result, decodedAhead)
+		go func() {
+			defer close(results)
+			send := func(r result) bool {
+				select {
+				case results <- r:
+					return r.err == nil
+				case <-ctx.Done():
+					return false
+				}
+			}
+			err := s.receive(ctx, stream, want, func(subject string, sequence uint64, data []byte) bool {
+				value, err := decode(subject, sequence, data)
+				return send(result{value, err})
+			})
+			if err != nil {
+				send(result{err: err})
+			}
+		}()
+
+		for {
+			var r result
+			var more bool
+			select {
+			case r, more = <-results:
+				if !more && ctx.Err() == nil {
+					return
+				}
+				if !more {
+					r.err = ctx.Err()
+				}
+			case <-ctx.Done():
+				r.err = ctx.Err()
+			}
+			if !yield(r.value, r.err) || r.err != nil {
+				return
+			}
+		}
+	}
+}
+
+// receive calls take with the messages wanted until it returns false, all of
+// them were taken, or an error ends it.
+func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wanted, take func(subject string, sequence uint64, data []byte) bool) error {
+	name := streamOf(stream)
+	end, err := s.end(ctx, stream, want)
+	if err != nil {
+		return err
+	}
+	if end <= want.after {
+		return nil
+	}
+	config := jetstream.OrderedConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       want.after + 1,
+		InactiveThreshold: abandoned,
+	}
+	if want.subject != "" {
+		config.FilterSubjects = []string{want.subject}
+	}
+	consumer, err := stream.OrderedConsumer(ctx, config)
+	if err != nil {
+		return s.explain("read "+name, err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		defer cancel()
+		// When this fails the server forgets the reader by itself.
+		_ = stream.DeleteConsumer(ctx, consumer.CachedInfo().Name)
+	}()
+	messages, err := consumer.Messages(jetstream.PullMaxBytes(pullBytes))
+	if err != nil {
+		return s.explain("read "+name, err)
+	}
+	// Stopped from outside, too: while the connection is lost, Next tries to
+	// find it again and does not look at its context.
+	stop := context.AfterFunc(ctx, messages.Stop)
+	defer messages.Stop()
+	defer stop()
+
+	for last := want.after; last < end; {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return s.ended(ctx, name, err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		sequence := meta.Sequence.Stream
+		if want.subject == "" && sequence != last+1 {
+			return &GapError{Stream: name, Want: last + 1, Got: sequence}
+		}
+		if sequence > end {
+			return nil
+		}
+		if !take(m.Subject(), sequence, m.Data()) {
+			return nil
+		}
+		last = sequence
+	}
+	return nil
+}
+
+// end returns the sequence behind which a reading is over. Every reading that
+// does not follow ends with a message that exists, so none waits for one.
+func (s *Store) end(ctx context.Context, stream jetstream.Stream, want wanted) (uint64, error) {
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return 0, s.explain("find the head of "+streamOf(stream), err)
+	}
+	head := info.State.LastSeq
+	if want.after > head {
+		return 0, fmt.Errorf("%w (%s ends at %d, reading after %d)", ErrAhead, streamOf(stream), head, want.after)
+	}
+	end := want.through
+	if want.follow {
+		if end == 0 {
+			end = ^uint64(0)
+		}
+		return end, nil
+	}
+	if end == 0 || end > head {
+		end = head
+	}
+	if want.subject == "" || end <= want.after {
+		return end, nil
+	}
+	last, err := stream.GetLastMsgForSubject(ctx, want.subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, s.explain("find the last message of "+want.subject, err)
+	}
+	return min(end, last.Sequence), nil
+}
+
+func streamOf(stream jetstream.Stream) string { return stream.CachedInfo().Config.Name }
+
+// ended explains why no further message came.
+func (s *Store) ended(ctx context.Context, name string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case s.nc.IsClosed(), errors.Is(err, nats.ErrConnectionClosed):
+		err = ErrClosed
+	}
+	return s.explain("read "+name, err)
+}

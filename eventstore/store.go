@@ -1,0 +1,211 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Times that bound what the store waits for.
+const (
+	connectTimeout = 5 * time.Second  // for a connection to an external server
+	requestTimeout = 10 * time.Second // for an acknowledgement or an answer, unless the context ends earlier
+)
+
+// Config says where the ledger is kept. Without a URL it is kept in Dir by a
+// server inside this process.
+type Config struct {
+	Dir            string // the embedded server's directory; one process at a time
+	MaxBytes       int64  // the most the embedded server stores; 0 means three quarters of the disk space that is free at the start
+	Listen         string // host:port at which the embedded server listens for centres; empty means it does not
+	CentrePassword string // of the user "centre" of Listen; needed with it
+
+	URL         string // an external NATS server, or several with commas between them
+	Credentials string // a .creds file for URL; empty for none
+	Replicas    int    // of the streams, when URL is a cluster; 0 means 1
+}
+
+// Store is the ledger: the streams LEDGER, of commits, and AUDIT, of who read a
+// person's details. Its methods may be called by several goroutines at once.
+type Store struct {
+	config   Config
+	embedded *embedded // nil with an external server
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	ledger   jetstream.Stream
+	audit    jetstream.Stream
+
+	auditing chan struct{} // holds a token while an audit record is appended: one at a time
+	close    sync.Once
+	closed   error
+}
+
+// Open opens the ledger and makes its streams where they do not exist. Errors:
+// [ErrLocked] when another process has the directory, [ErrUnreachable] when no
+// server answers within five seconds, [ErrUnfit] when an external server keeps
+// a stream in a way that could lose history.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	s := &Store{config: c, auditing: make(chan struct{}, 1)}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
+	defer cancel()
+	if s.config.URL == "" {
+		if s.embedded, err = startEmbedded(s.config); err != nil {
+			return err
+		}
+	}
+	if s.nc, err = s.connect("bahi ledger", userLedger); err != nil {
+		return err
+	}
+	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
+		return err
+	}
+	if s.ledger, err = openStream(ctx, s.js, ledgerConfig(s.config.Replicas)); err != nil {
+		return err
+	}
+	s.audit, err = openStream(ctx, s.js, auditConfig(s.config.Replicas))
+	return err
+}
+
+// Connect opens a further connection to the same server, for a room that has
+// subjects of its own. The caller closes it before the store.
+//
+// On the embedded server it lands in the account of the centres: what arrives
+// there can neither see nor name a subject of the ledger, not even as the
+// address to which a server sends an acknowledgement. On an external server it
+// has the rights of the credentials.
+func (s *Store) Connect(name string) (*nats.Conn, error) {
+	return s.connect(name, userIntake)
+}
+
+func (s *Store) connect(name, user string) (*nats.Conn, error) {
+	options := []nats.Option{
+		nats.Name(name),
+		nats.Timeout(connectTimeout),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(time.Second),
+	}
+	address := s.config.URL
+	if s.embedded != nil {
+		address = "" // in process, whatever the address
+		options = append(options, nats.InProcessServer(s.embedded.server), nats.UserInfo(user, s.embedded.password))
+	} else if s.config.Credentials != "" {
+		options = append(options, nats.UserCredentials(s.config.Credentials))
+	}
+	nc, err := nats.Connect(address, options...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", redacted(s.config.URL), ErrUnreachable, err)
+	}
+	return nc, nil
+}
+
+// redacted returns addresses without the passwords that may stand in them.
+func redacted(addresses string) string {
+	if addresses == "" {
+		return "the embedded server"
+	}
+	list := strings.Split(addresses, ",")
+	for i, a := range list {
+		u, err := url.Parse(strings.TrimSpace(a))
+		if err != nil {
+			list[i] = "(an address that cannot be read)"
+			continue
+		}
+		list[i] = u.Redacted()
+	}
+	return strings.Join(list, ",")
+}
+
+// Close ends the connection, stops the embedded server and lets go of its
+// directory. Reads under way end with an error. A second call does nothing.
+func (s *Store) Close() error {
+	s.close.Do(func() {
+		if s.nc != nil {
+			s.nc.Close()
+		}
+		if s.embedded != nil {
+			s.closed = s.embedded.stop()
+		}
+	})
+	return s.closed
+}
+
+// Address returns host:port at which the embedded server listens for centres,
+// or "" when it does not.
+func (s *Store) Address() string {
+	if s.embedded == nil || s.config.Listen == "" {
+		return ""
+	}
+	return s.embedded.server.Addr().String()
+}
+
+// Info are facts about the ledger for an operator.
+type Info struct {
+	Commits  uint64 `json:"commits"`
+	Bytes    uint64 `json:"bytes"` // on disk, with the server's own marks
+	First    uint64 `json:"first"` // sequence of the first commit; 0 when there is none
+	Head     uint64 `json:"head"`  // sequence of the last commit; 0 when there is none
+	Audited  uint64 `json:"audited"`
+	Replicas int    `json:"replicas"`
+	Embedded bool   `json:"embedded"`
+	Server   string `json:"server"` // version of the NATS server
+}
+
+// Info asks the server for facts about the ledger.
+func (s *Store) Info(ctx context.Context) (Info, error) {
+	ledger, err := s.ledger.Info(ctx)
+	if err != nil {
+		return Info{}, s.explain("ask about the ledger", err)
+	}
+	audit, err := s.audit.Info(ctx)
+	if err != nil {
+		return Info{}, s.explain("ask about the audit record", err)
+	}
+	info := Info{
+		Commits: ledger.State.Msgs, Bytes: ledger.State.Bytes, Head: ledger.State.LastSeq,
+		Audited:  audit.State.Msgs,
+		Replicas: ledger.Config.Replicas, Embedded: s.embedded != nil, Server: s.nc.ConnectedServerVersion(),
+	}
+	if info.Commits > 0 {
+		info.First = ledger.State.FirstSeq
+	}
+	return info, nil
+}
+
+// Head returns the sequence of the last commit, 0 for an empty ledger.
+func (s *Store) Head(ctx context.Context) (uint64, error) {
+	info, err := s.ledger.Info(ctx)
+	if err != nil {
+		return 0, s.explain("find the ledger's head", err)
+	}
+	return info.State.LastSeq, nil
+}
+
+// explain turns what the client says into an error of this package where there
+// is one.
+func (s *Store) explain(doing string, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+	case errors.Is(err, nats.ErrConnectionClosed):
+		err = ErrClosed
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		err = ErrNotFound
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrConnectionReconnecting):
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
