@@ -78,6 +78,7 @@ func (i *Item) read(line string) {
 	if i.Reject != nil {
 		return
 	}
+	i.Submission = domain.Normalise(i.Submission)
 	if err := domain.Check(i.Submission); err != nil {
 		i.Submission = nil
 		if !errors.As(err, &i.Reject) {

@@ -327,7 +327,7 @@ func (r *row) registration() domain.Submission {
 	}
 	if r.seen.has(fieldPerson) {
 		s.Person = r.person()
-		if s.Person == "" {
+		if strings.TrimSpace(string(s.Person)) == "" {
 			// Left out is how to ask for a number; empty is a column without a value.
 			r.refuse(domain.CodeBadReference, fieldPerson, "a reference number has 14 digits; leave the field out to be issued one")
 		}

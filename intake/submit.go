@@ -1,0 +1,142 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"bahi/domain"
+)
+
+// BundleSize is how many submissions are decided together: the most that a
+// bundle may hold.
+const BundleSize = 500
+
+// Submitter decides submissions in their order, at most [BundleSize] of them,
+// and returns a verdict for each. An error means that nothing of the bundle is
+// known to be stored; to submit it again is safe.
+type Submitter func(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error)
+
+// Tally counts what became of an input.
+type Tally struct {
+	Accepted, Duplicate, Rejected int64
+	Undecided                     int64 // read, but no verdict was given: send these again
+}
+
+// Decided returns how many submissions have their verdict.
+func (t Tally) Decided() int64 { return t.Accepted + t.Duplicate + t.Rejected }
+
+func (t *Tally) add(o domain.Outcome) {
+	switch o {
+	case domain.Accepted:
+		t.Accepted++
+	case domain.Duplicate:
+		t.Duplicate++
+	case domain.Rejected:
+		t.Rejected++
+	}
+}
+
+// Submit takes items to the ledger in bundles and gives a verdict for each to
+// out, in the order of the input; those that a reader refused get theirs in
+// their place. While a bundle is being decided the next one is read, and no
+// more than that one: two bundles are in memory.
+//
+// items is read in the caller's goroutine; out is called in another, one call
+// at a time, and not after Submit has returned.
+//
+// On an error of the reader, of to, of out or of ctx, Submit stops. Every
+// verdict given by then stands, and the tally's Undecided says how many items
+// were read that have none. It returns the reader's error only after everything
+// read before it is decided. It cannot interrupt a reader that blocks: who
+// cancels ctx should also close what items reads from.
+func Submit(ctx context.Context, items iter.Seq2[Item, error], to Submitter, out func(domain.Verdict) error) (Tally, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var tally Tally
+	bundles := make(chan []Item)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for bundle := range bundles {
+			if err := submitBundle(ctx, bundle, to, func(v domain.Verdict) error {
+				if err := out(v); err != nil {
+					return fmt.Errorf("giving a verdict: %w", err)
+				}
+				tally.add(v.Outcome)
+				return nil
+			}); err != nil {
+				stop(err)
+				return
+			}
+		}
+	}()
+
+	read := int64(0)
+	var readErr error
+	var bundle []Item
+	hand := func() bool {
+		select {
+		case bundles <- bundle:
+			bundle = nil
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for item, err := range items {
+		if err != nil {
+			readErr = err
+			break
+		}
+		read++
+		bundle = append(bundle, item)
+		if ctx.Err() != nil || len(bundle) == BundleSize && !hand() {
+			break
+		}
+	}
+	if len(bundle) > 0 && ctx.Err() == nil {
+		hand()
+	}
+	close(bundles)
+	<-finished
+	tally.Undecided = read - tally.Decided()
+	if err := context.Cause(ctx); err != nil {
+		return tally, err
+	}
+	return tally, readErr
+}
+
+// submitBundle decides one bundle and gives out its verdicts.
+func submitBundle(ctx context.Context, bundle []Item, to Submitter, out func(domain.Verdict) error) error {
+	submissions := make([]domain.Submission, 0, len(bundle))
+	for _, item := range bundle {
+		if item.Reject == nil {
+			submissions = append(submissions, item.Submission)
+		}
+	}
+	var verdicts []domain.Verdict
+	if len(submissions) > 0 {
+		var err error
+		if verdicts, err = to(ctx, submissions); err != nil {
+			return fmt.Errorf("deciding a bundle: %w", err)
+		}
+		if len(verdicts) != len(submissions) {
+			return errMiscounted
+		}
+	}
+	for _, item := range bundle {
+		v := domain.Verdict{Outcome: domain.Rejected, Reject: item.Reject}
+		if item.Reject == nil {
+			v, verdicts = verdicts[0], verdicts[1:]
+		}
+		v.ID, v.Line, v.Dropped = item.ID, item.Line, item.Dropped
+		if err := out(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errMiscounted = errors.New("the ledger answered with another number of verdicts than it was given submissions")
