@@ -30,6 +30,9 @@ var (
 	// not the one at hand.
 	ErrOtherKey = errors.New("sealed to another key")
 
+	// ErrClosed: the vault was closed.
+	ErrClosed = errors.New("the vault is closed")
+
 	// ErrTooLarge: something to be sealed exceeds its bound.
 	ErrTooLarge = errors.New("too large to be sealed")
 )

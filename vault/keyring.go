@@ -32,6 +32,7 @@ type keyring struct {
 	mu      sync.RWMutex
 	slots   map[domain.Cohort]*slot
 	damaged []*SectorError
+	closed  bool
 }
 
 // slot is a sector in memory. Its state is the file's; the key is wiped before
@@ -101,10 +102,14 @@ func (k *keyring) close() error {
 	defer k.write.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.closed {
+		return nil
+	}
 	for _, s := range k.slots {
 		clear(s.key[:])
 	}
 	clear(k.slots)
+	k.closed = true
 	return k.file.Close()
 }
 
@@ -140,6 +145,9 @@ func (k *keyring) borrow(c domain.Cohort) (*slot, error) {
 		return s, nil
 	}
 	defer k.mu.RUnlock()
+	if k.closed {
+		return nil, ErrClosed
+	}
 	if s != nil {
 		return nil, fmt.Errorf("cohort %s: %w", c, ErrKeyDestroyed)
 	}
@@ -154,6 +162,9 @@ func (k *keyring) borrow(c domain.Cohort) (*slot, error) {
 func (k *keyring) lacking(cohorts []domain.Cohort) (lacking []domain.Cohort, err error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
+	if k.closed {
+		return nil, ErrClosed
+	}
 	for _, c := range cohorts {
 		switch s := k.slots[c]; {
 		case s != nil && s.state == KeyLive && !s.wiped:
@@ -302,6 +313,9 @@ func (k *keyring) destroy(cohorts []domain.Cohort) (held int, err error) {
 func (k *keyring) wipe(cohorts []domain.Cohort) ([]*slot, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.closed {
+		return nil, ErrClosed
+	}
 	doomed := make([]*slot, 0, len(cohorts))
 	seen := make(map[domain.Cohort]bool, len(cohorts))
 	for _, c := range cohorts {

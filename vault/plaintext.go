@@ -27,7 +27,7 @@ import (
 //	       padding: 0x80, then zeros up to a multiple of 32
 //
 // The padding keeps the length of a name out of the ledger: a registration is
-// 128 bytes long with any name up to 60 bytes (20 letters of Devanagari), 192
+// 128 bytes long with any name up to 58 bytes (19 characters of Devanagari), 192
 // with nearly any other.
 const (
 	plaintextFormat = 1

@@ -38,7 +38,9 @@ func (s KeyState) String() string {
 //	 14   2  group
 //	 16   2  generation
 //	 18   2  key epoch, from 1
-//	 20  12  unused
+//	 20   8  SHA-256, cut, of bytes 0 to 7 and 12 to 17: of a damaged sector one
+//	         still has to know whether it can be believed whose it is
+//	 28   4  unused
 //	 32  32  key; zeros when destroyed
 //	 64 416  unused
 //	480  32  SHA-256 of bytes 0 to 479
@@ -67,20 +69,27 @@ func (s *sector) encode(b *[sectorSize]byte) {
 	binary.BigEndian.PutUint16(b[14:], uint16(s.cohort.Group))
 	binary.BigEndian.PutUint16(b[16:], s.cohort.Generation)
 	binary.BigEndian.PutUint16(b[18:], s.epoch)
+	whose := identitySum(b[:])
+	copy(b[20:28], whose[:])
 	copy(b[32:64], s.key[:])
 	sum := sha256.Sum256(b[:480])
 	copy(b[480:], sum[:])
 }
 
+func identitySum(b []byte) [8]byte {
+	sum := sha256.Sum256([]byte(string(b[:8]) + string(b[12:18])))
+	return [8]byte(sum[:])
+}
+
 // decode reads a sector. When it cannot be used it returns why, and the cohort
-// as far as the sector still names one. A sector of zeros is free: it returns
+// if it can still be believed whose it is. A sector of zeros is free: it returns
 // state KeyAbsent and no reason.
 func (s *sector) decode(b []byte) (reason string) {
 	*s = sector{}
 	if len(b) == sectorSize && [sectorSize]byte(b) == ([sectorSize]byte{}) {
 		return ""
 	}
-	if len(b) < 20 || string(b[:8]) != sectorMagic {
+	if len(b) < 28 || string(b[:8]) != sectorMagic {
 		return "it does not begin with " + sectorMagic
 	}
 	if b[8] != sectorFormat {
@@ -93,8 +102,8 @@ func (s *sector) decode(b []byte) (reason string) {
 	if group := binary.BigEndian.Uint16(b[14:]); group < 256 {
 		cohort.Group = domain.Group(group)
 	}
-	if !validCohort(cohort) {
-		return "it names no cohort"
+	if !validCohort(cohort) || identitySum(b) != [8]byte(b[20:28]) {
+		return "it does not tell its cohort"
 	}
 	s.cohort = cohort
 	if len(b) != sectorSize {
