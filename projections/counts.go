@@ -1,0 +1,277 @@
+package projections
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"bahi/domain"
+	"bahi/eventstore"
+)
+
+// Counts keeps the count cells: for every [domain.Cell] and day of recording, a
+// sum over events. It answers queries as of one day and as known at one time.
+//
+// Methods are safe for concurrent use; folding is for one goroutine.
+type Counts struct {
+	generations[countsRows, *countsRows]
+}
+
+// countsVersion changes with the meaning of the rows.
+const countsVersion = 1
+
+const (
+	keyCell    = 'c' // cell, day recorded → sum
+	keyClosure = 'z' // cohort → since when it is closed
+	keyDay     = 'y' // day recorded → ledger sequence of its first commit
+)
+
+// dated is a cell and the day on which what it sums was recorded.
+type dated struct {
+	domain.Cell
+	recorded domain.Day
+}
+
+// closure is since when a cohort is closed: the day of the order, and when that
+// was recorded. A cohort closed from birth is closed since ever.
+type closure struct {
+	day      domain.Day
+	recorded int64 // Unix milliseconds
+}
+
+var fromBirth = closure{day: math.MinInt32, recorded: math.MinInt64}
+
+// countsRows is one generation of the count view.
+type countsRows struct {
+	*database
+
+	// The fold's own. Recorded days never go back, so only cells of the last day
+	// still change: their sums are kept here, and a fold reads a cell at most
+	// once a day.
+	today   domain.Day
+	sums    map[dated]int64
+	closed  map[domain.Cohort]closure
+	lastDay domain.Day // with a row of its first commit
+}
+
+// maxSums bounds the sums kept in memory, about 50 MB.
+const maxSums = 1 << 19
+
+// OpenCounts opens the count view in dir, or makes an empty one.
+//
+// Errors: [ErrLocked], and as [ViewError] [ErrCorrupt] and [ErrVersion].
+func OpenCounts(dir string, options ...Options) (*Counts, error) {
+	c := &Counts{}
+	c.name, c.version, c.root, c.options, c.open = "counts", countsVersion, dir, only(options), loadCounts
+	c.compress = true
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func loadCounts(db *database) (*countsRows, error) {
+	c := &countsRows{database: db, today: math.MinInt32, lastDay: math.MinInt32, sums: map[dated]int64{}}
+	var err error
+	if c.closed, err = closures(db.view, db.DB); err != nil {
+		return nil, err
+	}
+	return c, db.scan([]byte{keyDay}, func(key, _ []byte) error {
+		c.lastDay = dayAt(key[1:])
+		return nil
+	})
+}
+
+func closures(view string, from pebble.Reader) (map[domain.Cohort]closure, error) {
+	closed := map[domain.Cohort]closure{}
+	err := scan(view, from, []byte{keyClosure}, func(key, value []byte) error {
+		if len(key) != 1+cohortSize || len(value) != 12 {
+			return &ViewError{View: view, Err: ErrCorrupt}
+		}
+		closed[cohortAt(key[1:])] = closure{day: dayAt(value), recorded: int64(binary.BigEndian.Uint64(value[4:]))}
+		return nil
+	})
+	return closed, err
+}
+
+func (c *countsRows) base() *database { return c.database }
+
+// foresee does nothing: a cell holds nobody.
+func (c *countsRows) foresee([]eventstore.Commit) error { return nil }
+
+func (c *countsRows) fold(ctx context.Context, commits []eventstore.Commit) error {
+	t := newTally()
+	t.lastDay = c.lastDay
+	to, entries := c.last, 0
+	for _, commit := range commits {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		t.add(commit)
+		to, entries = to.after(commit), entries+len(commit.Entries)
+	}
+	batch := c.NewBatch()
+	defer batch.Close()
+	sums, err := c.add(batch, t.cells)
+	if err != nil {
+		return err
+	}
+	for cohort, closed := range t.closed {
+		if _, known := c.closed[cohort]; !known {
+			_ = batch.Set(appendCohort([]byte{keyClosure}, cohort), closed.encode(), nil)
+		}
+	}
+	for day, sequence := range t.days {
+		_ = batch.Set(appendDay([]byte{keyDay}, day), binary.BigEndian.AppendUint64(nil, sequence), nil)
+	}
+	if err := c.write(batch, to, len(commits), entries); err != nil {
+		return err
+	}
+	c.keep(sums)
+	for cohort, closed := range t.closed {
+		if _, known := c.closed[cohort]; !known {
+			c.closed[cohort] = closed
+		}
+	}
+	c.lastDay = t.lastDay
+	return nil
+}
+
+// add writes the cells' new sums and returns them.
+func (c *countsRows) add(batch *pebble.Batch, cells map[dated]int64) (sums map[dated]int64, err error) {
+	sums = cells
+	var key, value []byte
+	for cell, n := range cells {
+		key = cell.append(key[:0])
+		sum, kept := c.sums[cell]
+		if !kept {
+			if sum, err = c.sum(key); err != nil {
+				return nil, err
+			}
+		}
+		sums[cell] = sum + n
+		value = binary.AppendVarint(value[:0], sum+n)
+		_ = batch.Set(key, value, nil)
+	}
+	return sums, nil
+}
+
+// keep remembers the sums of the last day's cells.
+func (c *countsRows) keep(sums map[dated]int64) {
+	last := domain.DayOf(c.last.recordedAt())
+	if last != c.today || len(c.sums) > maxSums {
+		c.today = last
+		clear(c.sums)
+	}
+	for cell, sum := range sums {
+		if cell.recorded == c.today {
+			c.sums[cell] = sum
+		}
+	}
+}
+
+func (c *countsRows) sum(key []byte) (int64, error) {
+	value, closer, err := c.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, readError(c.view, err)
+	}
+	sum, n := binary.Varint(value)
+	if n <= 0 {
+		return 0, errors.Join(&ViewError{View: c.view, Err: ErrCorrupt}, closer.Close())
+	}
+	return sum, closer.Close()
+}
+
+// tally sums up commits: the whole meaning of the count view, without its rows.
+type tally struct {
+	cells   map[dated]int64
+	closed  map[domain.Cohort]closure
+	days    map[domain.Day]uint64
+	lastDay domain.Day // the last one with a first commit
+	events  uint64
+}
+
+func newTally() *tally {
+	return &tally{
+		cells: map[dated]int64{}, closed: map[domain.Cohort]closure{}, days: map[domain.Day]uint64{}, lastDay: math.MinInt32,
+	}
+}
+
+func (t *tally) add(c eventstore.Commit) {
+	var day domain.Day
+	var until int64 // the day's last millisecond
+	for _, e := range c.Entries {
+		if at := e.Recorded.UnixMilli(); until == 0 || at > until {
+			day = domain.DayOf(e.Recorded)
+			until = day.End().UnixMilli()
+		}
+		if day > t.lastDay {
+			t.days[day], t.lastDay = c.Sequence, day
+		}
+		t.events++
+		switch event := e.Event.(type) {
+		case domain.FreezeOrdered:
+			for _, size := range event.Cohorts {
+				t.close(size.Cohort, closure{event.Day, e.Recorded.UnixMilli()})
+			}
+		case domain.PersonRegistered:
+			if event.Closed {
+				t.close(event.Cohort, fromBirth)
+			}
+		}
+		domain.Counts(e.Event, func(cell domain.Cell, n int64) { t.cells[dated{cell, day}] += n })
+	}
+}
+
+func (t *tally) close(c domain.Cohort, since closure) {
+	if _, known := t.closed[c]; !known {
+		t.closed[c] = since
+	}
+}
+
+// A cell's key: district, measure, group, generation, sex, vaccine, day it
+// happened, day it was recorded. A district is one span.
+const cellSize = 1 + 2 + 1 + 1 + 2 + 1 + 1 + 4 + 4
+
+func (c dated) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint16(append(b, keyCell), uint16(c.District))
+	b = append(b, byte(c.Measure), byte(c.Group))
+	b = binary.BigEndian.AppendUint16(b, c.Generation)
+	b = append(b, byte(c.Sex), byte(c.Vaccine))
+	return appendDay(appendDay(b, c.Day), c.recorded)
+}
+
+func datedAt(key []byte) (c dated, ok bool) {
+	if len(key) != cellSize {
+		return c, false
+	}
+	c.District = domain.District(binary.BigEndian.Uint16(key[1:]))
+	c.Measure, c.Group = domain.Measure(key[3]), domain.Group(key[4])
+	c.Generation = binary.BigEndian.Uint16(key[5:])
+	c.Sex, c.Vaccine = domain.Sex(key[7]), domain.Vaccine(key[8])
+	c.Day, c.recorded = dayAt(key[9:]), dayAt(key[13:])
+	return c, true
+}
+
+// A day in a key keeps the order of days, before 1970 too.
+func appendDay(b []byte, d domain.Day) []byte {
+	return binary.BigEndian.AppendUint32(b, uint32(d)^1<<31)
+}
+
+func dayAt(b []byte) domain.Day { return domain.Day(binary.BigEndian.Uint32(b) ^ 1<<31) }
+
+func (c closure) encode() []byte {
+	return binary.BigEndian.AppendUint64(appendDay(nil, c.day), uint64(c.recorded))
+}
+
+// closedBy tells whether the closure stands on a day, as known at a time.
+func (c closure) closedBy(day domain.Day, known time.Time) bool {
+	return c.day <= day && c.recorded <= known.UnixMilli()
+}

@@ -1,0 +1,348 @@
+package projections
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"bahi/domain"
+	"bahi/eventstore"
+)
+
+// What a crash may cost: a view flushes when its memtable is full, and at least
+// after so many commits or entries, which are then folded again.
+const (
+	flushCommits = 1 << 16
+	flushEntries = 1 << 20
+)
+
+// Options are what an operator may want to set. The zero value is what bahi
+// runs with.
+type Options struct {
+	CacheBytes    int64  // of Pebble's block cache, for each view; 64 MiB when 0
+	MemTableBytes uint64 // for each view, up to four of them at once; 32 MiB when 0
+	FS            vfs.FS // tests inject faults here; the disk when nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 32 << 20
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	return o
+}
+
+// database is one generation of a view on disk: a Pebble directory and the
+// checkpoint of what is folded into it.
+type database struct {
+	*pebble.DB
+	view string
+	dir  string
+	fs   vfs.FS
+
+	// readers is held for reading by whoever reads the generation, and taken for
+	// good when it is retired.
+	readers sync.RWMutex
+
+	at      atomic.Uint64 // the ledger sequence through which rows are folded
+	last    checkpoint    // the fold's own copy
+	unsaved struct{ commits, entries int }
+
+	trouble atomic.Pointer[error] // the last error of a background job
+}
+
+// checkpoint tells how far a view has folded, by which version, and what the
+// last entry was: enough to notice another ledger.
+type checkpoint struct {
+	version    uint32
+	sequence   uint64
+	recorded   int64 // of the last entry, Unix milliseconds
+	submission domain.SubmissionToken
+}
+
+// The first byte of a key says what the row is. Rows under keyCheckpoint are
+// about the view itself.
+const keyCheckpoint = 0x00
+
+var checkpointKey = []byte{keyCheckpoint, 'c'}
+
+const checkpointSize = 4 + 8 + 8 + domain.TokenSize
+
+func (c checkpoint) encode() []byte {
+	b := make([]byte, 0, checkpointSize)
+	b = binary.BigEndian.AppendUint32(b, c.version)
+	b = binary.BigEndian.AppendUint64(b, c.sequence)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.recorded))
+	return append(b, c.submission[:]...)
+}
+
+func decodeCheckpoint(b []byte) (c checkpoint, ok bool) {
+	if len(b) != checkpointSize {
+		return c, false
+	}
+	c.version = binary.BigEndian.Uint32(b)
+	c.sequence = binary.BigEndian.Uint64(b[4:])
+	c.recorded = int64(binary.BigEndian.Uint64(b[12:]))
+	copy(c.submission[:], b[20:])
+	return c, true
+}
+
+// after returns the checkpoint once commit is folded.
+func (c checkpoint) after(commit eventstore.Commit) checkpoint {
+	c.sequence = commit.Sequence
+	if n := len(commit.Entries); n > 0 {
+		c.recorded = commit.Entries[n-1].Recorded.UnixMilli()
+		c.submission = commit.Entries[n-1].Submission
+	}
+	return c
+}
+
+// recordedAt is when the last folded entry was recorded, the zero time when
+// there is none.
+func (c checkpoint) recordedAt() time.Time {
+	if c.sequence == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(c.recorded).UTC()
+}
+
+// openDatabase opens or makes a generation of a view.
+//
+// Deleted bytes are to have one place to hide, sstables, so there is no
+// write-ahead log (a recycled one keeps them), no separate value file, and every
+// version edit rolls the MANIFEST (which holds the bounds of tables). Nothing is
+// compressed where values are sealed or hashed, so that a search for bytes in
+// the files finds what is there.
+func openDatabase(view, dir string, version uint32, compress bool, o Options) (db *database, err error) {
+	db = &database{view: view, dir: dir, fs: o.FS}
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	options := &pebble.Options{
+		FS:                          o.FS,
+		Cache:                       cache,
+		FormatMajorVersion:          pebble.FormatNewest,
+		DisableWAL:                  true,
+		MaxManifestFileSize:         1,
+		MemTableSize:                o.MemTableBytes,
+		MemTableStopWritesThreshold: 4,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		Logger:                      fatal{view},
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { db.trouble.Store(&err) },
+			FlushEnd: func(i pebble.FlushInfo) {
+				if i.Err == nil {
+					db.trouble.Store(nil)
+				}
+			},
+		},
+	}
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		if !compress {
+			options.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		}
+	}
+	defer func() {
+		if r := recover(); r != nil { // Pebble panics on some damage
+			err = &ViewError{View: view, Err: ErrCorrupt, Cause: fmt.Errorf("%v", r)}
+		}
+	}()
+	if db.DB, err = pebble.Open(dir, options); err != nil {
+		return nil, openError(view, err)
+	}
+	db.last.version = version
+	value, err := db.get(checkpointKey)
+	if err == nil && value != nil {
+		stored, ok := decodeCheckpoint(value)
+		switch {
+		case !ok:
+			err = &ViewError{View: view, Err: ErrCorrupt}
+		case stored.version != version:
+			err = &ViewError{View: view, Err: ErrVersion}
+		}
+		db.last = stored
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	db.at.Store(db.last.sequence)
+	return db, nil
+}
+
+// fatal is Pebble's logger. Pebble cannot go on after it failed to write a
+// MANIFEST, and neither can the process: the ledger has everything.
+type fatal struct{ view string }
+
+func (fatal) Infof(string, ...any)  {}
+func (fatal) Errorf(string, ...any) {}
+func (f fatal) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf("the view %s cannot be written (is the disk full?); nothing is lost, start again when it can: %s", f.view, fmt.Sprintf(format, args...)))
+}
+
+// get returns a copy of the value of key, nil when there is none.
+func (db *database) get(key []byte) ([]byte, error) {
+	value, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, readError(db.view, err)
+	}
+	defer closer.Close()
+	return append(make([]byte, 0, len(value)), value...), nil
+}
+
+// follows tells whether commits can be folded now.
+func (db *database) follows(commits []eventstore.Commit) error {
+	for i, c := range commits {
+		if folded := db.last.sequence + uint64(i); c.Sequence != folded+1 {
+			return &SequenceError{View: db.view, Folded: folded, Got: c.Sequence}
+		}
+	}
+	return nil
+}
+
+// write applies the rows of a fold together with the checkpoint that they lead
+// to. From then on readers see both.
+func (db *database) write(rows *pebble.Batch, to checkpoint, commits, entries int) error {
+	if err := rows.Set(checkpointKey, to.encode(), nil); err != nil {
+		return fmt.Errorf("write the view %s: %w", db.view, err)
+	}
+	if err := db.apply(rows); err != nil {
+		return err
+	}
+	db.last = to
+	db.at.Store(to.sequence)
+	db.unsaved.commits += commits
+	db.unsaved.entries += entries
+	if db.unsaved.commits < flushCommits && db.unsaved.entries < flushEntries {
+		return nil
+	}
+	db.unsaved.commits, db.unsaved.entries = 0, 0
+	if _, err := db.AsyncFlush(); err != nil {
+		return fmt.Errorf("flush the view %s: %w", db.view, err)
+	}
+	return nil
+}
+
+func (db *database) apply(rows *pebble.Batch) error {
+	if err := db.Apply(rows, pebble.NoSync); err != nil {
+		return fmt.Errorf("write the view %s: %w", db.view, err)
+	}
+	return nil
+}
+
+// flush puts everything that is applied into files. Pebble tries for ever when
+// that fails, so flush gives up with the background job's error, or with ctx.
+func (db *database) flush(ctx context.Context) error {
+	done, err := db.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("flush the view %s: %w", db.view, err)
+	}
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-poll.C:
+			if failed := db.trouble.Load(); failed != nil {
+				return fmt.Errorf("flush the view %s: %w", db.view, *failed)
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("flush the view %s: %w", db.view, ctx.Err())
+		}
+	}
+}
+
+// close flushes and closes. Nobody may be reading.
+func (db *database) close() error {
+	err := db.flush(context.Background())
+	if err != nil {
+		return err // Pebble's Close would wait for the flush for ever
+	}
+	if err := db.Close(); err != nil {
+		return fmt.Errorf("close the view %s: %w", db.view, err)
+	}
+	return nil
+}
+
+// scan calls yield with every row whose key begins with prefix, in order of
+// keys. Key and value are valid until yield returns.
+func (db *database) scan(prefix []byte, yield func(key, value []byte) error) error {
+	return scan(db.view, db.DB, prefix, yield)
+}
+
+func scan(view string, from pebble.Reader, prefix []byte, yield func(key, value []byte) error) (err error) {
+	rows, err := from.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+	if err != nil {
+		return readError(view, err)
+	}
+	defer func() { err = closing(rows, err) }()
+	for rows.First(); rows.Valid(); rows.Next() {
+		value, err := rows.ValueAndErr()
+		if err != nil {
+			return readError(view, err)
+		}
+		if err := yield(rows.Key(), value); err != nil {
+			return err
+		}
+	}
+	if err := rows.Error(); err != nil {
+		return readError(view, err)
+	}
+	return nil
+}
+
+func closing(c io.Closer, err error) error {
+	if closed := c.Close(); err == nil && closed != nil {
+		return closed
+	}
+	return err
+}
+
+// prefixEnd returns the first key after all that begin with prefix.
+func prefixEnd(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+// cohortSize is the length of a cohort in a key.
+const cohortSize = 5
+
+func appendCohort(b []byte, c domain.Cohort) []byte {
+	b = binary.BigEndian.AppendUint16(b, uint16(c.District))
+	b = append(b, byte(c.Group))
+	return binary.BigEndian.AppendUint16(b, c.Generation)
+}
+
+func cohortAt(b []byte) domain.Cohort {
+	return domain.Cohort{
+		District:   domain.District(binary.BigEndian.Uint16(b)),
+		Group:      domain.Group(b[2]),
+		Generation: binary.BigEndian.Uint16(b[3:]),
+	}
+}
+
+// absent tells whether err says that there is no such row.
+func absent(err error) bool { return errors.Is(err, pebble.ErrNotFound) }

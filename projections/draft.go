@@ -1,0 +1,279 @@
+package projections
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"bahi/domain"
+	"bahi/eventstore"
+)
+
+// Draft is a commit being decided: what the register will know when the commit
+// is acknowledged. It lies on top of the register, or of another draft that is
+// being flushed, and is thrown away when the commit is refused.
+//
+// Reading and adding are for one goroutine, the one that accepts. Once another
+// draft lies on top, nothing is added.
+type Draft struct {
+	register *Register // nil in a fold
+	rows     *registerRows
+	parent   *Draft
+	sequence uint64
+	accepted bool
+	batch    *pebble.Batch // the rows to write
+
+	submissions map[domain.SubmissionToken]SubmissionRecord
+	people      map[domain.PersonToken]*draftPerson
+	mobiles     map[domain.MobileToken][]byte // operands
+	photoIDs    map[domain.PhotoIDToken]photoID
+	tokens      map[domain.PersonToken]*domain.RegistrationTokens // nil: taken back
+	cohorts     map[domain.Cohort]cohortState
+	requests    map[domain.UUID]request
+	orders      *orders           // nil while there are none of its own
+	orderly     eventstore.Commit // the last of them
+	entries     int
+	last        eventstore.Entry
+	key, value  []byte // scratch
+}
+
+// SubmissionRecord is what the ledger keeps of an accepted submission, for ever.
+type SubmissionRecord struct {
+	Digest domain.Digest
+	Commit uint64 // the ledger sequence that holds it
+	Issued uint8  // as in [eventstore.Entry]
+}
+
+// draftPerson is a person on top of what lies below: events not yet applied, or,
+// when known, the person itself.
+type draftPerson struct {
+	known   bool
+	person  domain.Person
+	pending []byte // records
+}
+
+// photoID says who holds a photo ID: somebody of a cohort, somebody frozen, or,
+// the zero value, nobody.
+type photoID struct {
+	cohort domain.Cohort
+	frozen bool
+}
+
+// request is a reversal request and who asked.
+type request struct {
+	person domain.PersonToken
+	state  domain.RequestState
+}
+
+func (r *registerRows) draft(sequence uint64, parent *Draft) *Draft {
+	return &Draft{
+		rows:        r,
+		parent:      parent,
+		sequence:    sequence,
+		batch:       r.NewBatch(),
+		submissions: map[domain.SubmissionToken]SubmissionRecord{},
+		people:      map[domain.PersonToken]*draftPerson{},
+		mobiles:     map[domain.MobileToken][]byte{},
+		photoIDs:    map[domain.PhotoIDToken]photoID{},
+		tokens:      map[domain.PersonToken]*domain.RegistrationTokens{},
+		cohorts:     map[domain.Cohort]cohortState{},
+		requests:    map[domain.UUID]request{},
+	}
+}
+
+// Sequence is the ledger sequence that the commit will have.
+func (d *Draft) Sequence() uint64 { return d.sequence }
+
+// Add drafts one more entry. Tokens are those of a [domain.PersonRegistered]
+// that is not born closed; a fold has none and opens them with its [Keys]. After
+// an error the draft may hold half of the event and has to be thrown away.
+func (d *Draft) Add(e eventstore.Entry, tokens *domain.RegistrationTokens) error {
+	if e.Submission != (domain.SubmissionToken{}) {
+		s := SubmissionRecord{Digest: e.Digest, Commit: d.sequence, Issued: e.Issued}
+		d.submissions[e.Submission] = s
+		d.set(d.at(keySubmission, e.Submission[:]), s.append(d.value[:0]))
+	}
+	d.entries++
+	d.last = e
+	recorded := domain.DayOf(e.Recorded)
+	switch event := e.Event.(type) {
+	case domain.PersonRegistered:
+		d.append(event.Person, event, recorded)
+		return d.registered(event, tokens)
+	case domain.RegistrationWithdrawn:
+		return d.withdrawn(event)
+	case domain.DoseAdministered:
+		d.append(event.Person, event, recorded)
+	case domain.DoseWithdrawn:
+		d.append(event.Person, event, recorded)
+	case domain.ReversalRequested:
+		d.append(event.Person, event, recorded)
+		d.setRequest(event.Request, request{event.Person, domain.RequestPending})
+		waits := PendingReversal{Cohort: event.Cohort, From: event.From, To: event.To, Day: event.Day, Recorded: recorded}
+		d.set(d.at(keyPending, event.Request[:]), waits.encode())
+	case domain.ReversalDecided:
+		d.append(event.Person, event, recorded)
+		d.setRequest(event.Request, request{event.Person, domain.RequestDecided})
+		d.delete(d.at(keyPending, event.Request[:]))
+	case domain.PhotoIDsKept:
+		for _, t := range event.Tokens {
+			d.photoIDs[t] = photoID{frozen: true}
+			d.set(d.at(keyPhotoID, t[:]), nil)
+		}
+	case domain.FreezeOrdered:
+		for _, c := range event.Cohorts {
+			state := d.cohort(c.Cohort)
+			state.closed = true
+			d.setCohort(c.Cohort, state)
+		}
+		return d.order(e)
+	case domain.PhotoIDsComplete:
+		for _, c := range d.allOrders().cohorts(event.Freeze) {
+			state := d.cohort(c.Cohort)
+			state.forgotten = true
+			d.setCohort(c.Cohort, state)
+			span := appendCohort([]byte{keyTokens}, c.Cohort)
+			_ = d.batch.DeleteRange(span, prefixEnd(span), nil)
+		}
+		return d.order(e)
+	case domain.LedgerFounded, domain.AuthorityKeyAdopted, domain.HolderEnrolled, domain.HandoverMade, domain.Purged:
+		return d.order(e)
+	}
+	return nil
+}
+
+func (d *Draft) registered(e domain.PersonRegistered, tokens *domain.RegistrationTokens) error {
+	state := d.cohort(e.Cohort)
+	state.people++
+	if e.Closed {
+		state.closed, state.born, state.forgotten = true, true, true
+	}
+	d.setCohort(e.Cohort, state)
+	if e.Closed {
+		return nil
+	}
+	if tokens == nil {
+		if d.rows.foresaw(e.Cohort) {
+			return nil
+		}
+		opened, err := d.rows.keys.OpenTokens(e.Cohort, e.Person, e.Sealed)
+		if err != nil {
+			return &TokensError{Cohort: e.Cohort, Commit: d.sequence, Err: err}
+		}
+		tokens = &opened
+	}
+	d.tokens[e.Person] = tokens
+	d.value = append(append(append(d.value[:0], tokens.Mobile[:]...), tokens.PhotoID[:]...), tokens.Content[:]...)
+	d.set(d.tokensKey(e.Cohort, e.Person), d.value)
+
+	d.photoIDs[tokens.PhotoID] = photoID{cohort: e.Cohort}
+	d.value = appendCohort(d.value[:0], e.Cohort)
+	d.set(d.at(keyPhotoID, tokens.PhotoID[:]), d.value)
+	d.mobile(tokens.Mobile, e.Cohort, 1)
+	return nil
+}
+
+// withdrawn takes a registration back: the person, photo ID and mobile number
+// are free again, unless a freeze has cut them off.
+func (d *Draft) withdrawn(e domain.RegistrationWithdrawn) error {
+	if e.Pending {
+		person, err := d.Person(e.Person)
+		if err != nil {
+			return err
+		}
+		d.setRequest(person.Pending.Request, request{e.Person, domain.RequestDecided})
+		d.delete(d.at(keyPending, person.Pending.Request[:]))
+	}
+	state := d.cohort(e.Cohort)
+	state.people--
+	d.setCohort(e.Cohort, state)
+	d.people[e.Person] = &draftPerson{known: true}
+	d.delete(d.at(keyPerson, e.Person[:]))
+
+	tokens, ok, err := d.Tokens(e.Cohort, e.Person)
+	if err != nil || !ok {
+		return err
+	}
+	d.tokens[e.Person] = nil
+	d.delete(d.tokensKey(e.Cohort, e.Person))
+	d.mobile(tokens.Mobile, e.Cohort, -1)
+	holder, err := d.photoID(tokens.PhotoID)
+	if err != nil || holder.frozen {
+		return err
+	}
+	d.photoIDs[tokens.PhotoID] = photoID{}
+	d.delete(d.at(keyPhotoID, tokens.PhotoID[:]))
+	return nil
+}
+
+// append adds an event to a person's history.
+func (d *Draft) append(token domain.PersonToken, e domain.Event, recorded domain.Day) {
+	d.value = appendRecord(d.value[:0], e, d.sequence, recorded, false)
+	_ = d.batch.Merge(d.at(keyPerson, token[:]), d.value, nil)
+	p := d.people[token]
+	switch {
+	case p == nil:
+		d.people[token] = &draftPerson{pending: slices.Clone(d.value)}
+	case p.known:
+		p.person = domain.Evolve(p.person, e, d.sequence, recorded)
+	default:
+		p.pending = append(p.pending, d.value...)
+	}
+}
+
+func (d *Draft) mobile(t domain.MobileToken, c domain.Cohort, n int8) {
+	d.value = append(appendCohort(d.value[:0], c), byte(n))
+	d.mobiles[t] = append(d.mobiles[t], d.value...)
+	_ = d.batch.Merge(d.at(keyMobile, t[:]), d.value, nil)
+}
+
+func (d *Draft) setRequest(id domain.UUID, r request) {
+	d.requests[id] = r
+	d.value = append(append(d.value[:0], byte(r.state)), r.person[:]...)
+	d.set(d.at(keyRequest, id[:]), d.value)
+}
+
+func (d *Draft) setCohort(c domain.Cohort, s cohortState) { d.cohorts[c] = s }
+
+// order keeps an order as the ledger has it.
+func (d *Draft) order(e eventstore.Entry) error {
+	d.orders = d.allOrders().with(e, d.sequence)
+	if d.orderly.Sequence != d.sequence {
+		d.orderly = eventstore.Commit{Sequence: d.sequence}
+	}
+	d.orderly.Entries = append(d.orderly.Entries, e)
+	row, err := eventstore.Encode(d.orderly)
+	if err != nil {
+		return err
+	}
+	d.key = binary.BigEndian.AppendUint64(append(d.key[:0], keyOrder), d.sequence)
+	d.set(d.key, row)
+	return nil
+}
+
+// finish adds the rows of what the draft keeps whole.
+func (d *Draft) finish() {
+	for c, state := range d.cohorts {
+		d.set(appendCohort([]byte{keyCohort}, c), state.encode())
+	}
+}
+
+// A batch in memory takes every write.
+func (d *Draft) set(key, value []byte) { _ = d.batch.Set(key, value, nil) }
+func (d *Draft) delete(key []byte)     { _ = d.batch.Delete(key, nil) }
+
+// at makes a key in the draft's scratch memory.
+func (d *Draft) at(kind byte, token []byte) []byte {
+	d.key = append(append(d.key[:0], kind), token...)
+	return d.key
+}
+
+func (d *Draft) tokensKey(c domain.Cohort, p domain.PersonToken) []byte {
+	d.key = append(appendCohort(append(d.key[:0], keyTokens), c), p[:]...)
+	return d.key
+}
+
+func (s SubmissionRecord) append(b []byte) []byte {
+	return append(binary.AppendUvarint(append(b, s.Digest[:]...), s.Commit), s.Issued)
+}

@@ -1,0 +1,490 @@
+package projections
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"bahi/domain"
+	"bahi/eventstore"
+)
+
+// People keeps the details of open cohorts, sealed as they came. It holds no
+// key. A cohort is one span of keys; a freeze closes it in the fold of the order
+// and [People.Purge] removes its bytes from the files.
+//
+// Methods are safe for concurrent use; folding is for one goroutine.
+type People struct {
+	generations[peopleRows, *peopleRows]
+}
+
+// peopleVersion changes with the meaning of the rows.
+const peopleVersion = 1
+
+const (
+	keyDetails = 'd' // cohort, person → history with sealed parts; open cohorts only
+	keyHome    = 'h' // person → cohort
+	keySize    = 'n' // cohort → people; open cohorts only
+	keyFrozen  = 'z' // freeze → what was removed
+	keyBorn    = 'b' // cohort: closed from birth
+)
+
+// PersonRecord is what the view keeps of one person of an open cohort. Sealed
+// parts open under the key of Cohort.
+type PersonRecord struct {
+	Cohort     domain.Cohort
+	Sex        domain.Sex
+	Registered domain.Day
+	Commit     uint64 // the ledger sequence that holds the registration
+	Sealed     []byte // details and tokens
+	Status     domain.Status
+	Doses      []DoseRecord     // standing, oldest first
+	Reversals  []ReversalRecord // all, oldest first
+}
+
+// DoseRecord is one standing dose with its sealed particulars.
+type DoseRecord struct {
+	domain.Dose
+	Sealed []byte
+}
+
+// ReversalRecord is one request for a lower status and what became of it.
+type ReversalRecord struct {
+	Request   domain.UUID
+	From      domain.Status
+	To        domain.Status
+	Reason    domain.Reason
+	Requested domain.Day
+	State     ReversalState
+	Decided   domain.Day // 0 while it waits
+	By        string     // who decided
+}
+
+// ReversalState is what became of a request for a lower status.
+type ReversalState uint8
+
+// The states of a reversal.
+const (
+	ReversalPending ReversalState = iota + 1
+	ReversalApproved
+	ReversalRejected
+)
+
+// String returns pending, approved or rejected.
+func (s ReversalState) String() string {
+	switch s {
+	case ReversalPending:
+		return "pending"
+	case ReversalApproved:
+		return "approved"
+	case ReversalRejected:
+		return "rejected"
+	}
+	return ""
+}
+
+// peopleRows is one generation of the people view.
+type peopleRows struct {
+	*database
+	closed atomic.Pointer[map[domain.Cohort]bool] // replaced, never changed
+
+	// mu protects what follows: the fold writes it, a purge reads it beside.
+	mu      sync.Mutex
+	sizes   map[domain.Cohort]int64
+	freezes map[domain.UUID]frozen
+	samples map[domain.UUID][][]byte // sealed bytes that a freeze removes
+}
+
+// frozen is what a freeze removed from the view.
+type frozen struct {
+	cohorts []domain.Cohort
+	rows    int64 // people
+	purged  bool  // and the bytes are gone from the files
+	residue int64
+}
+
+// OpenPeople opens the people view in dir, or makes an empty one.
+//
+// Errors: [ErrLocked], and as [ViewError] [ErrCorrupt] and [ErrVersion].
+func OpenPeople(dir string, options ...Options) (*People, error) {
+	p := &People{}
+	p.name, p.version, p.root, p.options, p.open = "people", peopleVersion, dir, only(options), loadPeople
+	if err := p.load(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func loadPeople(db *database) (*peopleRows, error) {
+	p := &peopleRows{
+		database: db,
+		sizes:    map[domain.Cohort]int64{},
+		freezes:  map[domain.UUID]frozen{},
+		samples:  map[domain.UUID][][]byte{},
+	}
+	closed := map[domain.Cohort]bool{}
+	err := db.scan([]byte{keyFrozen}, func(key, value []byte) error {
+		f, ok := decodeFrozen(value)
+		if !ok {
+			return &ViewError{View: db.view, Err: ErrCorrupt}
+		}
+		p.freezes[domain.UUID(key[1:])] = f
+		for _, c := range f.cohorts {
+			closed[c] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = db.scan([]byte{keyBorn}, func(key, _ []byte) error {
+		closed[cohortAt(key[1:])] = true
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.closed.Store(&closed)
+	return p, db.scan([]byte{keySize}, func(key, value []byte) error {
+		n, _ := binary.Varint(value)
+		p.sizes[cohortAt(key[1:])] = n
+		return nil
+	})
+}
+
+func (p *peopleRows) base() *database { return p.database }
+
+// AnyFreeze tells whether any freeze is known. From then on a caller answers for
+// an unknown number as for a frozen one.
+func (p *People) AnyFreeze() bool {
+	rows := p.reading()
+	defer rows.readers.RUnlock()
+	return len(*rows.closed.Load()) > 0 || rows.frozenAny()
+}
+
+func (p *peopleRows) frozenAny() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.freezes) > 0
+}
+
+// Person returns the record of a person of an open cohort. It shares no memory
+// with the view.
+//
+// Errors: [ErrFrozen]; [ErrUnknown].
+func (p *People) Person(t domain.PersonToken) (PersonRecord, error) {
+	rows := p.reading()
+	defer rows.readers.RUnlock()
+	home, err := rows.get(homeKey(t))
+	if err != nil {
+		return PersonRecord{}, err
+	}
+	if home == nil {
+		return PersonRecord{}, ErrUnknown
+	}
+	if len(home) != cohortSize {
+		return PersonRecord{}, &ViewError{View: p.name, Err: ErrCorrupt}
+	}
+	cohort := cohortAt(home)
+	if rows.isClosed(cohort) {
+		return PersonRecord{}, ErrFrozen
+	}
+	history, err := rows.get(detailsKey(nil, cohort, t))
+	switch {
+	case err != nil:
+		return PersonRecord{}, err
+	case rows.isClosed(cohort), history == nil: // a freeze landed since we looked
+		return PersonRecord{}, ErrFrozen
+	}
+	record, err := personRecord(history)
+	if err != nil {
+		return PersonRecord{}, &ViewError{View: p.name, Err: ErrCorrupt, Cause: err}
+	}
+	return record, nil
+}
+
+func (p *peopleRows) isClosed(c domain.Cohort) bool { return (*p.closed.Load())[c] }
+
+// personRecord makes a record of a history.
+func personRecord(history []byte) (p PersonRecord, err error) {
+	r := recordReader{b: history}
+	standing := func(n domain.DoseNumber) {
+		for i, d := range p.Doses {
+			if d.Number == n {
+				p.Doses = append(p.Doses[:i], p.Doses[i+1:]...)
+				return
+			}
+		}
+	}
+	for r.next() {
+		switch r.kind {
+		case recordRegistered:
+			e := r.registered()
+			p = PersonRecord{Cohort: e.Cohort, Sex: e.Sex, Registered: e.Day, Commit: r.commit, Sealed: e.Sealed, Status: domain.Unvaccinated}
+		case recordDose:
+			e := r.dose()
+			e.Dose.Commit = r.commit
+			standing(e.Dose.Number)
+			p.Doses, p.Status = append(p.Doses, DoseRecord{e.Dose, e.Sealed}), e.After
+		case recordDoseWithdrawn:
+			e := r.doseWithdrawn()
+			standing(e.Dose.Number)
+			p.Status = e.After
+		case recordRequested:
+			e := r.requested()
+			p.Reversals = append(p.Reversals, ReversalRecord{
+				Request: e.Request, From: e.From, To: e.To, Reason: e.Reason, Requested: e.Day, State: ReversalPending,
+			})
+		case recordDecided:
+			e := r.decided()
+			for _, d := range e.TakenBack {
+				standing(d.Number)
+			}
+			p.Status = e.After
+			for i := range p.Reversals {
+				if v := &p.Reversals[i]; v.Request == e.Request {
+					v.State, v.Decided, v.By = ReversalRejected, e.Day, e.By
+					if e.Approved {
+						v.State = ReversalApproved
+					}
+				}
+			}
+		default:
+			return p, errHistory
+		}
+	}
+	if r.bad {
+		return p, errHistory
+	}
+	return p, nil
+}
+
+func homeKey(t domain.PersonToken) []byte { return append([]byte{keyHome}, t[:]...) }
+
+func detailsKey(b []byte, c domain.Cohort, t domain.PersonToken) []byte {
+	return append(appendCohort(append(b, keyDetails), c), t[:]...)
+}
+
+func detailsSpan(c domain.Cohort) (from, to []byte) {
+	from = appendCohort([]byte{keyDetails}, c)
+	return from, prefixEnd(from)
+}
+
+// foresee closes the cohorts of freezes that the ledger holds. What a directory
+// put back from before the freeze still has of them is deleted at once.
+func (p *peopleRows) foresee(commits []eventstore.Commit) error {
+	batch := p.NewBatch()
+	defer batch.Close()
+	change := p.change()
+	err := freezeOrders(commits, func(o domain.FreezeOrdered, _ eventstore.Entry) error {
+		return change.freeze(batch, o)
+	})
+	if err != nil || batch.Empty() {
+		return err
+	}
+	if err := p.apply(batch); err != nil {
+		return err
+	}
+	change.done()
+	return nil
+}
+
+func (p *peopleRows) fold(ctx context.Context, commits []eventstore.Commit) error {
+	batch := p.NewBatch()
+	defer batch.Close()
+	change := p.change()
+	to, entries := p.last, 0
+	for _, c := range commits {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, e := range c.Entries {
+			if err := change.add(batch, c.Sequence, e); err != nil {
+				return err
+			}
+		}
+		to, entries = to.after(c), entries+len(c.Entries)
+	}
+	for c := range change.touched {
+		if !change.closed[c] {
+			value := binary.AppendVarint(nil, change.sizes[c])
+			_ = batch.Set(appendCohort([]byte{keySize}, c), value, nil)
+		}
+	}
+	if err := p.write(batch, to, len(commits), entries); err != nil {
+		return err
+	}
+	change.done()
+	return nil
+}
+
+// peopleChange is what a fold changes in memory once its batch is applied.
+type peopleChange struct {
+	rows    *peopleRows
+	closed  map[domain.Cohort]bool
+	sizes   map[domain.Cohort]int64
+	touched map[domain.Cohort]bool
+	freezes map[domain.UUID]frozen
+	samples map[domain.UUID][][]byte
+
+	key, value []byte // scratch
+}
+
+func (p *peopleRows) change() *peopleChange {
+	return &peopleChange{
+		rows:    p,
+		closed:  *p.closed.Load(),
+		sizes:   maps.Clone(p.sizes),
+		touched: map[domain.Cohort]bool{},
+		freezes: map[domain.UUID]frozen{},
+		samples: map[domain.UUID][][]byte{},
+	}
+}
+
+func (c *peopleChange) done() {
+	p := c.rows
+	p.closed.Store(&c.closed)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sizes = c.sizes
+	maps.Copy(p.freezes, c.freezes)
+	maps.Copy(p.samples, c.samples)
+}
+
+// add adds the rows of one entry.
+func (c *peopleChange) add(batch *pebble.Batch, sequence uint64, e eventstore.Entry) error {
+	recorded := domain.DayOf(e.Recorded)
+	switch event := e.Event.(type) {
+	case domain.PersonRegistered:
+		c.value = appendCohort(c.value[:0], event.Cohort)
+		_ = batch.Set(homeKey(event.Person), c.value, nil)
+		if event.Closed {
+			c.born(batch, event.Cohort)
+		}
+		if c.closed[event.Cohort] {
+			return nil
+		}
+		if _, known := c.sizes[event.Cohort]; !known {
+			setCanaries(batch, event.Cohort)
+		}
+		c.size(event.Cohort, 1)
+		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
+	case domain.RegistrationWithdrawn:
+		_ = batch.Delete(homeKey(event.Person), nil)
+		if !c.closed[event.Cohort] {
+			c.size(event.Cohort, -1)
+			c.key = detailsKey(c.key[:0], event.Cohort, event.Person)
+			_ = batch.Delete(c.key, nil)
+		}
+	case domain.DoseAdministered:
+		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
+	case domain.DoseWithdrawn:
+		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
+	case domain.ReversalRequested:
+		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
+	case domain.ReversalDecided:
+		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
+	case domain.FreezeOrdered:
+		return c.freeze(batch, event)
+	}
+	return nil
+}
+
+// born closes a cohort under a standing freeze: nothing of it is ever kept.
+func (c *peopleChange) born(batch *pebble.Batch, cohort domain.Cohort) {
+	if !c.closed[cohort] {
+		c.closed = maps.Clone(c.closed)
+		c.closed[cohort] = true
+		_ = batch.Set(appendCohort([]byte{keyBorn}, cohort), nil, nil)
+	}
+}
+
+func (c *peopleChange) size(cohort domain.Cohort, n int64) {
+	c.sizes[cohort] += n
+	c.touched[cohort] = true
+}
+
+// append adds an event to a person's history, when the cohort is open.
+func (c *peopleChange) append(batch *pebble.Batch, cohort domain.Cohort, t domain.PersonToken, e domain.Event, sequence uint64, recorded domain.Day) {
+	if c.closed[cohort] {
+		return
+	}
+	c.key = detailsKey(c.key[:0], cohort, t)
+	c.value = appendRecord(c.value[:0], e, sequence, recorded, true)
+	_ = batch.Merge(c.key, c.value, nil)
+}
+
+// freeze closes the cohorts of an order and deletes their spans.
+func (c *peopleChange) freeze(batch *pebble.Batch, o domain.FreezeOrdered) error {
+	c.rows.mu.Lock()
+	_, known := c.rows.freezes[o.Freeze]
+	c.rows.mu.Unlock()
+	if _, here := c.freezes[o.Freeze]; known || here {
+		return nil
+	}
+	f := frozen{}
+	c.closed = maps.Clone(c.closed)
+	for _, size := range o.Cohorts {
+		cohort := size.Cohort
+		samples, err := c.rows.sample(cohort)
+		if err != nil {
+			return err
+		}
+		c.samples[o.Freeze] = append(c.samples[o.Freeze], samples...)
+		c.closed[cohort] = true
+		f.cohorts = append(f.cohorts, cohort)
+		f.rows += c.sizes[cohort]
+		delete(c.sizes, cohort)
+		delete(c.touched, cohort)
+		_ = batch.Delete(appendCohort([]byte{keySize}, cohort), nil)
+		from, to := detailsSpan(cohort)
+		_ = batch.DeleteRange(from, to, nil)
+	}
+	c.freezes[o.Freeze] = f
+	return batch.Set(frozenKey(o.Freeze), f.encode(), nil)
+}
+
+func frozenKey(freeze domain.UUID) []byte { return append([]byte{keyFrozen}, freeze[:]...) }
+
+func (f frozen) encode() []byte {
+	b := binary.AppendVarint([]byte{flag(f.purged)}, f.rows)
+	b = binary.AppendVarint(b, f.residue)
+	for _, c := range f.cohorts {
+		b = appendCohort(b, c)
+	}
+	return b
+}
+
+func decodeFrozen(b []byte) (f frozen, ok bool) {
+	r := recordReader{b: b}
+	f.purged, f.rows, f.residue = r.octet() != 0, r.varint(), r.varint()
+	for !r.bad && len(r.b) > 0 {
+		f.cohorts = append(f.cohorts, r.cohort())
+	}
+	return f, !r.bad
+}
+
+// Canaries are rows without a person, spread over a cohort's span. They follow
+// from the cohort alone, so that a purge resumed after a crash still knows what
+// must not be found.
+const canaries = 16
+
+// canaryMark begins every canary: files are searched for one string.
+var canaryMark = [8]byte{0xb4, 'c', 'a', 'n', 'a', 'r', 'y', 0xb4}
+
+func canary(c domain.Cohort, i int) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "bahi people %s %d", c, i))
+	return append(canaryMark[:len(canaryMark):len(canaryMark)], sum[:24]...)
+}
+
+func setCanaries(batch *pebble.Batch, c domain.Cohort) {
+	for i := range canaries {
+		_ = batch.Set(detailsKey(nil, c, domain.PersonToken{byte(i * 256 / canaries)}), canary(c, i), nil)
+	}
+}
