@@ -22,7 +22,8 @@ import (
 //     A commit that was stored and is appended again answers so too.
 //   - [ErrTooLarge], [ErrFull]: it was not stored.
 //   - [ErrUnknownOutcome]: it may be stored or not, or be stored yet.
-//   - any other: the commit cannot be encoded, or ctx had ended; nothing was sent.
+//   - any other: the commit cannot be encoded, ctx had ended, or the server is
+//     known to be away ([ErrUnreachable]); nothing was sent.
 func (s *Store) Append(ctx context.Context, c Commit, expected uint64) (uint64, error) {
 	data, err := Encode(c)
 	if err != nil {
@@ -73,6 +74,8 @@ func (s *Store) publish(ctx context.Context, subject string, data []byte, expect
 		return 0, ErrTooLarge
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return 0, ErrClosed
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		return 0, ErrUnreachable
 	case s.diskFull():
 		// The server gives no answer when a write to its disk fails.
 		return 0, fmt.Errorf("%w, for the disk of the data directory is full: free some space and start again: %w", ErrUnknownOutcome, err)

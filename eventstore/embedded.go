@@ -108,8 +108,13 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 	log := &lastWords{}
 	e.server.SetLoggerV2(log, false, false, false)
 	go e.server.Start()
-	if !e.server.ReadyForConnections(startTimeout) {
-		return nil, fmt.Errorf("start the embedded server: %s", log.said())
+	for begun := time.Now(); !e.server.ReadyForConnections(50 * time.Millisecond); {
+		if reason := log.fatal(); reason != "" {
+			return nil, fmt.Errorf("start the embedded server: %s", reason)
+		}
+		if time.Since(begun) > startTimeout {
+			return nil, fmt.Errorf("start the embedded server: it was not ready after %s", startTimeout)
+		}
 	}
 	for _, name := range []string{accountLedger, accountIntake} {
 		account, err := e.server.LookupAccount(name)
@@ -152,30 +157,30 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// lastWords is a logger that remembers the last error, for a start that fails:
-// the server says the reason nowhere else.
+// lastWords is a logger that remembers why a server gave up: it says the reason
+// nowhere else.
 type lastWords struct {
-	mu   sync.Mutex // guards last
-	last string
+	mu     sync.Mutex // guards reason
+	reason string
 }
 
-func (l *lastWords) said() string {
+func (l *lastWords) fatal() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.last == "" {
-		return fmt.Sprintf("it was not ready after %s", startTimeout)
-	}
-	return l.last
+	return l.reason
 }
 
-func (l *lastWords) Errorf(format string, v ...any) {
+// Fatalf is called when the server cannot go on.
+func (l *lastWords) Fatalf(format string, v ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = fmt.Sprintf(format, v...)
+	l.reason = fmt.Sprintf(format, v...)
 }
 
-func (l *lastWords) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
-func (l *lastWords) Noticef(string, ...any)         {}
-func (l *lastWords) Warnf(string, ...any)           {}
-func (l *lastWords) Debugf(string, ...any)          {}
-func (l *lastWords) Tracef(string, ...any)          {}
+// The server's other words are for its own log, which an embedded one has not.
+
+func (l *lastWords) Errorf(string, ...any)  {}
+func (l *lastWords) Noticef(string, ...any) {}
+func (l *lastWords) Warnf(string, ...any)   {}
+func (l *lastWords) Debugf(string, ...any)  {}
+func (l *lastWords) Tracef(string, ...any)  {}

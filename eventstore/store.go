@@ -97,6 +97,7 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 		nats.Timeout(connectTimeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(time.Second),
+		nats.ReconnectBufSize(-1), // what cannot be sent now fails now, rather than be sent when nobody waits for it
 	}
 	address := s.config.URL
 	if s.embedded != nil {
@@ -204,7 +205,7 @@ func (s *Store) explain(doing string, err error) error {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		err = ErrNotFound
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrConnectionReconnecting):
+		errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrReconnectBufExceeded):
 		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
