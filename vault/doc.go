@@ -30,8 +30,8 @@
 // ledger: whoever has an old copy of both reads what a freeze was to end. If
 // cohorts.keys is copied at all, against the loss of its disk, then to a place
 // that every freeze reaches too, and that no backup of the data directory goes
-// to. An older copy put back makes a cohort readable again only until the ledger
-// is opened with it: it destroys again what it knows to be frozen.
+// to. When an older copy is put back, the ledger destroys again at its start what
+// it knows to be frozen.
 //
 // # Other places for the keys
 //

@@ -56,12 +56,12 @@ func pad(b []byte, block int) []byte {
 	return b
 }
 
-// padding tells whether b is what pad appends and no more.
-func padding(b []byte, block int) bool {
-	if len(b) == 0 || len(b) > block || b[0] != 0x80 {
+// padded tells whether plain ends as pad ends it; rest is what follows its texts.
+func padded(plain, rest []byte, block int) bool {
+	if len(plain)%block != 0 || len(rest) == 0 || len(rest) > block || rest[0] != 0x80 {
 		return false
 	}
-	for _, x := range b[1:] {
+	for _, x := range rest[1:] {
 		if x != 0 {
 			return false
 		}
@@ -117,8 +117,8 @@ func parseText(b []byte) (s string, rest []byte, ok bool) {
 	return string(b[size : size+int(n)]), b[size+int(n):], true
 }
 
-func parseRegistration(b []byte) (d domain.Details, t domain.RegistrationTokens, ok bool) {
-	t, b, ok = parseTokens(b)
+func parseRegistration(plain []byte) (d domain.Details, t domain.RegistrationTokens, ok bool) {
+	t, b, ok := parseTokens(plain)
 	if !ok || len(b) < 3 {
 		return d, t, false
 	}
@@ -130,18 +130,19 @@ func parseRegistration(b []byte) (d domain.Details, t domain.RegistrationTokens,
 			return d, t, false
 		}
 	}
-	return d, t, padding(b, registrationBlock)
+	return d, t, padded(plain, b, registrationBlock)
 }
 
-func parseDose(b []byte) (d domain.DoseParticulars, ok bool) {
-	if len(b) == 0 || b[0] != plaintextFormat {
+func parseDose(plain []byte) (d domain.DoseParticulars, ok bool) {
+	if len(plain) == 0 || plain[0] != plaintextFormat {
 		return d, false
 	}
-	if d.Centre, b, ok = parseText(b[1:]); !ok {
+	b := plain[1:]
+	if d.Centre, b, ok = parseText(b); !ok {
 		return d, false
 	}
 	if d.Batch, b, ok = parseText(b); !ok {
 		return d, false
 	}
-	return d, padding(b, doseBlock)
+	return d, padded(plain, b, doseBlock)
 }
