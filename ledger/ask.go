@@ -1,0 +1,188 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/projections"
+)
+
+// ask is one thing that waits for the committer: a submission with its tokens,
+// or an event of the ledger's own.
+type ask struct {
+	batch *batch
+	place int
+
+	// A submission. Tokens are made before it queues, in the caller's goroutine.
+	caller     Caller
+	submission domain.Submission
+	id         domain.SubmissionToken
+	digest     domain.Digest
+	person     domain.PersonToken // zero when the submission names nobody
+	named      bool
+	tokens     domain.RegistrationTokens // of a registration
+
+	// An event of the ledger's own.
+	event    domain.Event
+	district domain.District
+	at       time.Time // sandbox time of the event; zero: now
+
+	refused error // the form is wrong; found before it queued
+	fault   error // the register could not take it
+	tries   int
+}
+
+// prepare makes the tokens of a submission.
+func (l *Ledger) prepare(as Caller, s domain.Submission) *ask {
+	s = domain.Normalise(s)
+	a := &ask{caller: as, submission: s, refused: domain.Check(s)}
+	if a.refused != nil {
+		return a
+	}
+	a.id = l.vault.SubmissionToken(s.Head().ID)
+	a.digest = l.vault.SubmissionDigest(s)
+	if ref := domain.PersonOf(s); ref != "" {
+		a.person, a.named = l.vault.PersonToken(ref), true
+	}
+	if r, ok := s.(domain.Registration); ok {
+		a.tokens = domain.RegistrationTokens{
+			Mobile:  l.vault.MobileToken(r.Mobile),
+			PhotoID: l.vault.PhotoIDToken(r.PhotoID),
+			Content: l.vault.RegistrationDigest(r),
+		}
+	}
+	return a
+}
+
+// decision is what became of an ask: an entry to append, or a verdict alone.
+type decision struct {
+	entry   *eventstore.Entry
+	tokens  *domain.RegistrationTokens
+	verdict domain.Verdict
+}
+
+// decide asks the domain about one submission, as the draft knows the register.
+// An error is a fault (of the register or the vault), not a refusal.
+func (l *Ledger) decide(d *projections.Draft, a *ask, recorded time.Time) (decision, error) {
+	if a.fault != nil {
+		return decision{}, a.fault
+	}
+	if a.event != nil {
+		if d.Holds(a.event) {
+			return decision{}, nil
+		}
+		return decision{entry: &eventstore.Entry{Recorded: recorded, Event: a.event}}, nil
+	}
+	s := a.submission
+	verdict := domain.Verdict{ID: s.Head().ID.String(), Person: domain.PersonOf(s)}
+	if a.refused != nil {
+		return refuse(verdict, a.refused)
+	}
+	known, who, err := l.known(d, a)
+	if err != nil {
+		return decision{}, err
+	}
+	if !known.Frozen && verdict.Person == "" {
+		verdict.Person = who.issued
+	}
+	event, err := domain.Decide(known, l.rules, s, recorded)
+	if err != nil {
+		if held := (*domain.AlreadyHeld)(nil); errors.As(err, &held) {
+			verdict.Outcome = domain.Duplicate
+			if !known.Frozen {
+				verdict.Commit = held.Commit
+			}
+			return decision{verdict: verdict}, nil
+		}
+		if verdict.Person == who.issued && !a.named {
+			verdict.Person = "" // a number that was not issued after all
+		}
+		return refuse(verdict, err)
+	}
+	tokens, err := l.seal(d, &event, a, known)
+	if err != nil {
+		return decision{}, err
+	}
+	verdict.Outcome = domain.Accepted
+	if !known.Frozen {
+		verdict.Commit = d.Sequence()
+	}
+	return decision{
+		entry:   &eventstore.Entry{Submission: a.id, Digest: a.digest, Issued: who.counter, Recorded: recorded, Event: event},
+		tokens:  tokens,
+		verdict: verdict,
+	}, nil
+}
+
+// seal puts the clear details of a submission into its event, under the
+// cohort's key. The key of a new cohort is on disk before this returns, and so
+// before the first registration that needs it is appended.
+func (l *Ledger) seal(d *projections.Draft, event *domain.Event, a *ask, known domain.Known) (*domain.RegistrationTokens, error) {
+	switch e := (*event).(type) {
+	case domain.PersonRegistered:
+		if e.Closed {
+			return nil, nil
+		}
+		if len(d.Open(e.Cohort.District, []domain.Group{e.Cohort.Group})) == 0 { // a new cohort
+			if err := l.vault.EnsureKeys(e.Cohort); err != nil {
+				return nil, fmt.Errorf("make the key of cohort %s: %w", e.Cohort, err)
+			}
+		}
+		r := a.submission.(domain.Registration)
+		sealed, err := l.vault.SealRegistration(e.Cohort, e.Person, detailsOf(r), a.tokens)
+		if err != nil {
+			return nil, fmt.Errorf("seal a registration of cohort %s: %w", e.Cohort, err)
+		}
+		e.Sealed = sealed
+		*event = e
+		return &a.tokens, nil
+	case domain.DoseAdministered:
+		if known.Frozen {
+			return nil, nil
+		}
+		dose := a.submission.(domain.DoseGiven)
+		sealed, err := l.vault.SealDose(e.Cohort, e.Person, domain.DoseParticulars{Centre: dose.Centre, Batch: dose.Batch})
+		if err != nil {
+			return nil, fmt.Errorf("seal a dose of cohort %s: %w", e.Cohort, err)
+		}
+		e.Sealed = sealed
+		*event = e
+	}
+	return nil, nil
+}
+
+func detailsOf(r domain.Registration) domain.Details {
+	return domain.Details{
+		Name:         r.Name,
+		BirthYear:    r.BirthYear,
+		Mobile:       r.Mobile,
+		PhotoIDType:  r.PhotoID.Type,
+		PhotoIDLast4: lastFour(r.PhotoID.Number),
+	}
+}
+
+func lastFour(s string) string { return s[max(0, len(s)-4):] }
+
+// refuse answers with a rejection; any other error is a fault.
+func refuse(v domain.Verdict, err error) (decision, error) {
+	if !errors.As(err, &v.Reject) {
+		return decision{}, err
+	}
+	v.Outcome = domain.Rejected
+	return decision{verdict: v}, nil
+}
+
+func (l *Ledger) enqueue(ctx context.Context, asks []*ask) error {
+	select {
+	case l.queue <- asks:
+		return nil
+	case <-l.stopping:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,384 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/projections"
+)
+
+const (
+	maxCommitEntries = 2_000   // events decided together; bounds how long the oldest waits
+	maxCommitBytes   = 900_000 // what they may weigh; a commit stays under 1 MB
+	entryBytes       = 160     // bound of an entry on the wire, besides what is sealed
+	maxWaiting       = 64      // bundles that wait in the queue; further callers are held back
+	maxGathered      = 8_192   // submissions that the committer takes from the queue ahead of deciding
+	maxSends         = 5       // of one commit to a server that does not answer
+	maxTries         = 100     // of one ask against foreign writers
+	appendTimeout    = 10 * time.Second
+)
+
+// committer decides and appends. Its one goroutine alone makes drafts of the
+// register and writes it.
+type committer struct {
+	*Ledger
+	waiting  []*ask
+	blocked  map[domain.PersonToken]bool // persons of asks that next passed over; their later asks wait too
+	scanned  int                         // waiting[:scanned] belongs to other districts than next
+	next     *flight                     // being decided
+	inflight *flight                     // being flushed
+}
+
+// flight is a commit from its first decided ask to its acknowledgement.
+type flight struct {
+	commit   eventstore.Commit
+	draft    *projections.Draft
+	answers  []answer
+	bytes    int
+	attempts int
+	outcome  chan error // receives one value: nil when acknowledged
+}
+
+// answer is a verdict that waits until what it rests on is flushed.
+type answer struct {
+	ask     *ask
+	verdict domain.Verdict
+	err     error
+}
+
+// run returns when the ledger stops, with everything that was queued answered.
+func (c *committer) run() {
+	defer close(c.stopped)
+	stopping := c.stopping
+	for {
+		arrivals := c.queue
+		if len(c.waiting) >= maxGathered {
+			arrivals = nil
+		}
+		var outcome chan error
+		if c.inflight != nil {
+			outcome = c.inflight.outcome
+		}
+		select {
+		case asks := <-arrivals:
+			c.waiting = append(c.waiting, asks...)
+		case err := <-outcome:
+			c.land(err)
+		case <-stopping:
+			stopping = nil // what is queued is still decided
+		}
+		c.gather()
+		c.decideWaiting()
+		for c.inflight == nil && c.next != nil {
+			c.launch()
+			c.decideWaiting()
+		}
+		if stopping == nil && c.inflight == nil && len(c.waiting) == 0 && len(c.queue) == 0 {
+			return
+		}
+	}
+}
+
+// gather takes what else has queued, so that it shares the next commit.
+func (c *committer) gather() {
+	for len(c.waiting) < maxGathered {
+		select {
+		case asks := <-c.queue:
+			c.waiting = append(c.waiting, asks...)
+		default:
+			return
+		}
+	}
+}
+
+// decideWaiting decides into the next commit whatever belongs to its district
+// and fits. Asks of other districts stay, and so do later asks about the same
+// persons: what a sender put in order is decided in that order.
+func (c *committer) decideWaiting() {
+	if c.next != nil && c.next.full() {
+		return
+	}
+	kept := c.waiting[:c.scanned]
+	for i := c.scanned; i < len(c.waiting); i++ {
+		a := c.waiting[i]
+		if c.next != nil && c.next.full() {
+			kept = append(kept, c.waiting[i:]...)
+			c.waiting = kept
+			return // scanned stays before what was not looked at
+		}
+		if !c.take(a, kept) {
+			c.pass(a)
+			kept = append(kept, a)
+			c.scanned = len(kept)
+		}
+	}
+	clear(c.waiting[len(kept):])
+	c.waiting = kept
+}
+
+// take decides a into the next commit, or answers false when it must wait.
+func (c *committer) take(a *ask, passed []*ask) bool {
+	if a.named && c.blocked[a.person] {
+		return false
+	}
+	if c.sandbox && len(passed) > 0 && domain.DayOf(a.when()) > domain.DayOf(passed[0].when()) {
+		return false // history is replayed day by day, over all districts
+	}
+	if c.next == nil {
+		c.next = c.newFlight()
+	}
+	district, known, err := c.route(c.next.draft, a)
+	if err != nil {
+		c.next.answers = append(c.next.answers, answer{ask: a, err: err})
+		return true
+	}
+	if known && len(c.next.commit.Entries) > 0 && district != c.next.commit.District {
+		return false
+	}
+	c.decideInto(c.next, a, district)
+	return true
+}
+
+// pass notes that a waits, and so must what comes later about the same person.
+func (c *committer) pass(a *ask) {
+	if a.named {
+		c.blocked[a.person] = true
+	}
+}
+
+// when is the time that the sender gave.
+func (a *ask) when() time.Time {
+	if a.submission == nil {
+		return a.at
+	}
+	return a.submission.Head().At
+}
+
+func (c *committer) newFlight() *flight {
+	sequence, parent := c.register.Folded()+1, (*projections.Draft)(nil)
+	if c.inflight != nil {
+		sequence, parent = sequence+1, c.inflight.draft
+	}
+	f := &flight{draft: c.register.Draft(sequence, parent), outcome: make(chan error, 1)}
+	if _, err := rand.Read(f.commit.ID[:]); err != nil {
+		panic(err) // crypto/rand does not fail on the systems Go supports
+	}
+	return f
+}
+
+func (f *flight) full() bool {
+	return len(f.commit.Entries) >= maxCommitEntries || f.bytes >= maxCommitBytes || len(f.answers) >= 4*maxCommitEntries
+}
+
+// route tells on which district's subject the event of a belongs; 0 is the
+// orders'. What names no district goes by the person's home; about a person that
+// is not registered there will be no event, so no district is known.
+func (c *committer) route(d *projections.Draft, a *ask) (district domain.District, known bool, err error) {
+	token := a.person
+	switch s := a.submission.(type) {
+	case nil:
+		return a.district, true, nil
+	case domain.Freeze:
+		return 0, true, nil
+	case domain.Registration:
+		return s.District, true, nil
+	case domain.DoseGiven:
+		return s.District, true, nil
+	case domain.ReversalDecision:
+		if token, _, err = d.Request(s.Request); err != nil {
+			return 0, true, err
+		}
+	}
+	person, err := d.Person(token)
+	return person.Cohort.District, !a.named || person.IsRegistered(), err
+}
+
+// decideInto decides a and adds the outcome to f.
+func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
+	made, err := c.decide(f.draft, a, c.recorded(f.draft, a))
+	if err == nil && made.entry != nil {
+		if err = f.draft.Add(*made.entry, made.tokens); err != nil {
+			// The draft may hold half of the event: leave it, and this ask out.
+			a.fault = err
+			f.answers = append(f.answers, answer{ask: a})
+			c.redecide()
+			return
+		}
+		f.commit.District = district
+		f.commit.Entries = append(f.commit.Entries, *made.entry)
+		f.bytes += entryBytes + weight(made.entry.Event)
+	}
+	f.answers = append(f.answers, answer{ask: a, verdict: made.verdict, err: err})
+}
+
+// weight is what an event adds to a commit beyond entryBytes.
+func weight(e domain.Event) int {
+	switch e := e.(type) {
+	case domain.PersonRegistered:
+		return len(e.Sealed)
+	case domain.DoseAdministered:
+		return len(e.Sealed)
+	case domain.PhotoIDsKept:
+		return len(e.Tokens) * (domain.TokenSize + 2)
+	case domain.FreezeOrdered:
+		return len(e.Cohorts) * 24
+	case domain.AuthorityKeyAdopted:
+		return len(e.Public)
+	}
+	return 0
+}
+
+// recorded is the time at which a is recorded: never before what was recorded
+// already, and in a sandbox the submission's own.
+func (c *committer) recorded(d *projections.Draft, a *ask) time.Time {
+	at := a.when()
+	if !c.sandbox {
+		at = c.now()
+	}
+	if last := d.LastRecorded(); at.Before(last) {
+		return last
+	}
+	return at.Truncate(time.Millisecond)
+}
+
+// launch appends the next commit, or, when nothing in it is to be appended,
+// answers what was decided: everything it rests on is flushed by now.
+func (c *committer) launch() {
+	f := c.next
+	c.next, c.scanned = nil, 0
+	clear(c.blocked)
+	if len(f.commit.Entries) == 0 {
+		f.answer(nil)
+		return
+	}
+	c.inflight = f
+	c.send(f)
+}
+
+func (c *committer) send(f *flight) {
+	f.attempts++
+	expected := f.draft.Sequence() - 1
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
+		defer cancel()
+		_, err := c.append(ctx, f.commit, expected)
+		f.outcome <- err
+	}()
+}
+
+// answer settles every ask of the flight.
+func (f *flight) answer(err error) {
+	for _, a := range f.answers {
+		if a.err == nil {
+			a.err = err
+		}
+		a.ask.batch.settle(a.ask.place, a.verdict, a.err)
+	}
+}
+
+// land takes the outcome of the commit in flight.
+func (c *committer) land(err error) {
+	f := c.inflight
+	if err == nil {
+		if err = c.register.Accept(f.draft); err != nil {
+			// The commit is in the ledger; the register folds it again from there.
+			err = fmt.Errorf("the commit is stored, but the register could not be written: %w", err)
+		}
+		c.inflight = nil
+		f.answer(err)
+		if err != nil {
+			c.redecide()
+		}
+		return
+	}
+	c.resolve(f, err)
+}
+
+// resolve finds out what became of a commit whose append failed. A commit can be
+// stored and reported lost; its id, found while folding to the head, tells.
+func (c *committer) resolve(f *flight, cause error) {
+	ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
+	defer cancel()
+	before := c.register.Folded()
+	stored, err := c.foldTail(ctx, f.commit.ID)
+	switch {
+	case stored:
+		c.inflight = nil
+		f.answer(nil)
+		c.redecide()
+	case f.attempts >= maxSends || !again(cause):
+		c.inflight = nil
+		f.answer(undecided(cause))
+		c.redecide()
+	case err == nil && c.register.Folded() == before:
+		// Nothing new at the head: perhaps the commit is still on its way. The
+		// same commit is sent again, under the same expectation and id: at most
+		// one of the two is stored.
+		c.send(f)
+	default:
+		if err != nil {
+			c.log.Warn("the ledger cannot be read", "error", err)
+		}
+		c.inflight = nil
+		c.requeue(f)
+		c.redecide()
+	}
+}
+
+// again tells whether an append that failed so may succeed later.
+func again(cause error) bool {
+	return errors.Is(cause, eventstore.ErrConflict) || errors.Is(cause, eventstore.ErrUnknownOutcome) || errors.Is(cause, eventstore.ErrUnreachable)
+}
+
+func undecided(cause error) error {
+	if errors.Is(cause, eventstore.ErrUnknownOutcome) {
+		return fmt.Errorf("%w (%w)", ErrUndecided, cause)
+	}
+	return cause // nothing was stored
+}
+
+// redecide puts what was decided on top of a commit that is not there, or on an
+// older register, back to the head of the queue.
+func (c *committer) redecide() {
+	if c.next != nil {
+		f := c.next
+		c.next = nil
+		c.requeue(f)
+	}
+	c.scanned = 0
+	clear(c.blocked)
+}
+
+func (c *committer) requeue(f *flight) {
+	back := make([]*ask, 0, len(f.answers)+len(c.waiting))
+	for _, a := range f.answers {
+		if a.ask.tries++; a.ask.tries > maxTries {
+			a.ask.batch.settle(a.ask.place, domain.Verdict{}, ErrUndecided)
+			continue
+		}
+		back = append(back, a.ask)
+	}
+	c.waiting = append(back, c.waiting...)
+	c.scanned = 0
+	clear(c.blocked)
+}
+
+// foldTail folds the register to the head and tells whether it met the commit
+// with that id.
+func (c *committer) foldTail(ctx context.Context, id [16]byte) (met bool, err error) {
+	for commit, err := range c.store.Read(ctx, eventstore.Reading{After: c.register.Folded()}) {
+		if err != nil {
+			return met, err
+		}
+		if err := c.register.Fold(ctx, commit); err != nil {
+			return met, err
+		}
+		met = met || commit.ID == id
+	}
+	return met, nil
+}

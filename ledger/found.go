@@ -1,0 +1,123 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bahi/domain"
+	"bahi/vault"
+)
+
+// found writes the first commit of an empty ledger, and enrols this node's
+// holders of details before it holds any. Until the first submission a ledger
+// directory can be opened and asked without anything being decided for it.
+func (l *Ledger) found(ctx context.Context, at time.Time) error {
+	l.founding.Lock()
+	defer l.founding.Unlock()
+	if _, ok := l.register.Founded(); !ok {
+		l.sandbox = l.config.Sandbox
+		if err := l.note(ctx, 0, at, domain.LedgerFounded{Origin: "bahi/" + l.node, Sandbox: l.config.Sandbox}); err != nil {
+			return err
+		}
+		if err := l.checkSandbox(); err != nil {
+			return err
+		}
+	}
+	var missing []domain.Event
+	enrolled := l.register.Holders()
+	for _, holder := range []string{l.peopleHolder(), l.vaultHolder()} {
+		if !contains(enrolled, holder) {
+			missing = append(missing, domain.HolderEnrolled{Holder: holder})
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return l.note(ctx, 0, at, missing...)
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+// checkSandbox takes over what the ledger was founded as.
+func (l *Ledger) checkSandbox() error {
+	founded, ok := l.register.Founded()
+	if !ok {
+		l.sandbox = l.config.Sandbox
+		return nil
+	}
+	if l.config.Sandbox && !founded.Sandbox {
+		return ErrSandbox
+	}
+	l.sandbox = founded.Sandbox
+	return nil
+}
+
+// Sandbox tells whether recorded times follow the submissions'.
+func (l *Ledger) Sandbox() bool {
+	founded, ok := l.register.Founded()
+	return ok && founded.Sandbox || !ok && l.config.Sandbox
+}
+
+// AdoptAuthorityKey makes handovers go to this key from now on. The caller has
+// checked that its owner can open a challenge (vault.NewChallenge).
+func (l *Ledger) AdoptAuthorityKey(ctx context.Context, public vault.AuthorityPublicKey, at time.Time) error {
+	if err := l.found(ctx, at); err != nil {
+		return err
+	}
+	return l.adopt(ctx, public, at)
+}
+
+func (l *Ledger) adopt(ctx context.Context, public vault.AuthorityPublicKey, at time.Time) error {
+	return l.note(ctx, 0, at, domain.AuthorityKeyAdopted{Key: public.ID(), Public: public.Bytes()})
+}
+
+// lock takes the data directory for this process.
+func lock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock of the data directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, ErrLocked
+		}
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	return f, nil
+}
+
+// nodeName returns the random name of this node, made at first use. It names
+// the holders of details that a freeze waits for.
+func nodeName(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return string(b), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read the node's name: %w", err)
+	}
+	var id [4]byte
+	rand.Read(id[:])
+	name := hex.EncodeToString(id[:])
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, []byte(name), 0o600); err != nil {
+		return "", fmt.Errorf("write the node's name: %w", err)
+	}
+	return name, os.Rename(temporary, filepath.Clean(path))
+}

@@ -1,0 +1,288 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"bahi/domain"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+// FreezeReceipt is what a freeze did, as its events in the ledger say.
+type FreezeReceipt struct {
+	Freeze        domain.UUID       `json:"freeze"`
+	Commit        uint64            `json:"commit"`
+	District      domain.District   `json:"district"`
+	Groups        []domain.Group    `json:"groups"`
+	People        int64             `json:"people"`
+	Mode          domain.FreezeMode `json:"mode"`
+	Handover      string            `json:"handover,omitempty"`
+	KeysDestroyed int64             `json:"keys_destroyed"`
+	Purged        []PurgedBy        `json:"purged"`
+	CompletedAt   time.Time         `json:"completed_at"`
+}
+
+// PurgedBy is one holder's acknowledgement.
+type PurgedBy struct {
+	Holder  string `json:"holder"`
+	Rows    *int64 `json:"rows,omitempty"`
+	Residue *int64 `json:"residue,omitempty"`
+}
+
+// photoIDChunk is how many tokens one event keeps: 360 kB.
+const photoIDChunk = 20_000
+
+// Freeze orders a freeze, carries it out and returns its receipt. The authority
+// calls it. Ordering the same freeze (by id and content) again returns the same
+// receipt.
+//
+// Errors: *domain.Rejection when the order is refused; any other error after the
+// order is in the ledger leaves a freeze that is resumed at its first missing
+// step, here by the same call again, or when the ledger is next opened.
+func (l *Ledger) Freeze(ctx context.Context, f domain.Freeze) (FreezeReceipt, error) {
+	if err := l.found(ctx, f.At); err != nil {
+		return FreezeReceipt{}, err
+	}
+	v, err := l.orderFreeze(ctx, Caller{Name: "authority", Authority: true}, f)
+	if err != nil {
+		return FreezeReceipt{}, err
+	}
+	if v.Outcome == domain.Rejected {
+		return FreezeReceipt{}, v.Reject
+	}
+	return l.carryOut(ctx, f.ID)
+}
+
+// orderFreeze puts the order into the ledger. A sandbox ledger makes itself an
+// authority's key where none was adopted.
+func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
+	if _, adopted := l.register.AuthorityKey(); l.sandbox && !adopted && f.Mode != domain.Erase {
+		key, err := l.vault.SandboxAuthorityKey()
+		if err != nil {
+			return domain.Verdict{}, err
+		}
+		if err := l.adopt(ctx, key.Public(), f.At); err != nil {
+			return domain.Verdict{}, err
+		}
+	}
+	verdicts, err := l.submitRun(ctx, as, []domain.Submission{f})
+	if err != nil {
+		return domain.Verdict{}, err
+	}
+	return verdicts[0], nil
+}
+
+// carryOut takes a freeze from its first missing step to its receipt. Every step
+// can be done again, and finds out from the ledger whether it is done:
+//
+//	barrier    from here on every node refuses to open the cohorts' details
+//	photo IDs  kept as sorted sets without persons, so that nobody registers twice
+//	handover   the keys sealed to the authority, on disk, its hash in the ledger
+//	keys       overwritten in their sectors
+//	people     the span purged from the people view's files
+//	purged     each holder's acknowledgement in the ledger
+func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) (FreezeReceipt, error) {
+	l.freezing.Lock()
+	defer l.freezing.Unlock()
+	f, ok := l.freeze(id)
+	if !ok {
+		return FreezeReceipt{}, fmt.Errorf("freeze %s: %w", id, ErrNotFound)
+	}
+	steps := []struct {
+		name string
+		do   func(context.Context, projections.FreezeState) error
+	}{
+		{"raise the barrier", l.raiseBarrier},
+		{"keep the photo IDs", l.keepPhotoIDs},
+		{"hand the keys over", l.handOver},
+		{"destroy the keys", l.destroyKeys},
+		{"purge the people view", l.purgePeople},
+	}
+	for _, step := range steps {
+		if err := step.do(ctx, f); err != nil {
+			return FreezeReceipt{}, fmt.Errorf("freeze %s: %s: %w", id, step.name, err)
+		}
+		f, _ = l.freeze(id)
+	}
+	return l.receipt(f), nil
+}
+
+func (l *Ledger) freeze(id domain.UUID) (projections.FreezeState, bool) {
+	for _, f := range l.register.Freezes() {
+		if f.Order.Freeze == id {
+			return f, true
+		}
+	}
+	return projections.FreezeState{}, false
+}
+
+// resumeFreezes carries unfinished freezes to their end. A key whose destruction
+// the ledger acknowledges already, and which is there again, was put back from
+// somewhere: it is destroyed again, with a loud word.
+func (l *Ledger) resumeFreezes(ctx context.Context) error {
+	for _, f := range l.register.Freezes() {
+		if f.PurgedBy(l.vaultHolder()) {
+			n, err := l.vault.Destroy(cohorts(f.Order)...)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				l.log.Error("KEYS OF A FROZEN COHORT WERE PUT BACK; they are destroyed again", "freeze", f.Order.Freeze.String(), "keys", n)
+			}
+		}
+		if f.PurgedBy(l.vaultHolder()) && f.PurgedBy(l.peopleHolder()) {
+			continue
+		}
+		if _, err := l.carryOut(ctx, f.Order.Freeze); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) vaultHolder() string  { return "vault@" + l.node }
+func (l *Ledger) peopleHolder() string { return "people@" + l.node }
+
+func cohorts(o domain.FreezeOrdered) []domain.Cohort {
+	out := make([]domain.Cohort, len(o.Cohorts))
+	for i, c := range o.Cohorts {
+		out[i] = c.Cohort
+	}
+	return out
+}
+
+// raiseBarrier orders the freeze against every read: a read that is recorded
+// before it may answer, none after it.
+func (l *Ledger) raiseBarrier(ctx context.Context, f projections.FreezeState) error {
+	_, order, err := l.store.LastBarrier(ctx)
+	if err != nil || order >= f.Sequence {
+		return err
+	}
+	_, err = l.store.AppendBarrier(ctx, f.Sequence)
+	return err
+}
+
+func (l *Ledger) keepPhotoIDs(ctx context.Context, f projections.FreezeState) error {
+	if f.PhotoIDsComplete {
+		return nil
+	}
+	var total int64
+	for _, c := range cohorts(f.Order) {
+		tokens, err := l.register.PhotoIDTokens(c)
+		if err != nil {
+			return err
+		}
+		total += int64(len(tokens))
+		for len(tokens) > 0 {
+			n := min(len(tokens), photoIDChunk)
+			kept := domain.PhotoIDsKept{Freeze: f.Order.Freeze, Cohort: c, Tokens: tokens[:n]}
+			if err := l.note(ctx, c.District, f.Recorded, kept); err != nil {
+				return err
+			}
+			tokens = tokens[n:]
+		}
+	}
+	return l.note(ctx, 0, f.Recorded, domain.PhotoIDsComplete{Freeze: f.Order.Freeze, Tokens: total})
+}
+
+func (l *Ledger) handoverPath(id domain.UUID) string {
+	return filepath.Join(l.config.Data, "handovers", id.String()+".handover")
+}
+
+func (l *Ledger) handOver(ctx context.Context, f projections.FreezeState) error {
+	if f.Order.Mode == domain.Erase || f.Handover != nil {
+		return nil
+	}
+	adopted, ok := l.register.AuthorityKey()
+	if !ok {
+		return errors.New("no authority key is adopted; run: bahi authority adopt")
+	}
+	to, err := vault.NewAuthorityPublicKey(adopted.Public)
+	if err != nil {
+		return err
+	}
+	path := l.handoverPath(f.Order.Freeze)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	hash, err := l.vault.WriteHandover(path, f.Order.Freeze, cohorts(f.Order), to)
+	if err != nil {
+		return err
+	}
+	return l.note(ctx, 0, f.Recorded, domain.HandoverMade{Freeze: f.Order.Freeze, SHA256: hash, Key: adopted.Key})
+}
+
+func (l *Ledger) destroyKeys(ctx context.Context, f projections.FreezeState) error {
+	if f.PurgedBy(l.vaultHolder()) {
+		return nil
+	}
+	if _, err := l.vault.Destroy(cohorts(f.Order)...); err != nil {
+		return err
+	}
+	// Keys counts the sectors that hold no key any more, so that a freeze resumed
+	// after the destruction tells the same number.
+	return l.note(ctx, 0, f.Recorded, domain.Purged{Freeze: f.Order.Freeze, Holder: l.vaultHolder(), Keys: int64(len(f.Order.Cohorts))})
+}
+
+func (l *Ledger) purgePeople(ctx context.Context, f projections.FreezeState) error {
+	if f.PurgedBy(l.peopleHolder()) {
+		return nil
+	}
+	if err := l.runner.Wait(ctx, f.Sequence); err != nil {
+		return err
+	}
+	purge, err := l.people.Purge(ctx, f.Order.Freeze)
+	if err != nil {
+		return err
+	}
+	return l.note(ctx, 0, f.Recorded, domain.Purged{Freeze: f.Order.Freeze, Holder: l.peopleHolder(), Rows: purge.Rows, Residue: purge.Residue})
+}
+
+// note appends an event of the ledger's own; district 0 is the orders'.
+func (l *Ledger) note(ctx context.Context, district domain.District, at time.Time, events ...domain.Event) error {
+	b := newBatch(len(events))
+	asks := make([]*ask, len(events))
+	for i, e := range events {
+		asks[i] = &ask{event: e, district: district, at: at, batch: b, place: i}
+	}
+	if err := l.enqueue(ctx, asks); err != nil {
+		return err
+	}
+	_, err := l.await(ctx, b)
+	return err
+}
+
+func (l *Ledger) receipt(f projections.FreezeState) FreezeReceipt {
+	r := FreezeReceipt{
+		Freeze:      f.Order.Freeze,
+		Commit:      f.Sequence,
+		District:    f.Order.District,
+		Groups:      f.Order.Groups,
+		Mode:        f.Order.Mode,
+		Purged:      []PurgedBy{},
+		CompletedAt: f.Completed.In(domain.IndianStandardTime),
+	}
+	if len(r.Groups) == 0 {
+		r.Groups = domain.Groups()
+	}
+	for _, c := range f.Order.Cohorts {
+		r.People += c.People
+	}
+	if f.Handover != nil {
+		r.Handover = l.handoverPath(f.Order.Freeze)
+	}
+	for _, p := range f.Purged {
+		by := PurgedBy{Holder: p.Holder}
+		if p.Keys == 0 {
+			by.Rows, by.Residue = &p.Rows, &p.Residue
+		}
+		r.KeysDestroyed += p.Keys
+		r.Purged = append(r.Purged, by)
+	}
+	return r
+}

@@ -1,0 +1,244 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+// Config says where a ledger lies. Data alone is enough.
+type Config struct {
+	Data string // directory of the ledger and its views
+	Keys string // directory of the vault; by default Data with "-keys" appended
+
+	NATS            string // URL of an external NATS; the embedded server when empty
+	NATSCredentials string // its credentials file
+	ListenNATS      string // host:port at which the embedded server takes centres' bundles; off when empty
+
+	// Sandbox founds the ledger as one whose recorded times follow the
+	// submissions', so that history can be replayed as it happened. A ledger is
+	// a sandbox or not from its first commit on.
+	Sandbox bool
+
+	Log *slog.Logger     // nil: nothing is logged
+	Now func() time.Time // nil: the machine's clock
+}
+
+// Ledger is an open ledger. Its methods are safe for concurrent use.
+type Ledger struct {
+	config   Config
+	node     string // names this node's holders of details
+	sandbox  bool
+	log      *slog.Logger
+	now      func() time.Time
+	rules    domain.Rules
+	lock     *os.File
+	vault    *vault.Vault
+	store    *eventstore.Store
+	register *projections.Register
+	people   *projections.People
+	counts   *projections.Counts
+	runner   *projections.Runner
+	append   func(context.Context, eventstore.Commit, uint64) (uint64, error) // store.Append; tests lose acknowledgements here
+
+	queue    chan []*ask
+	stopping chan struct{}
+	stopped  chan struct{} // the committer has returned
+	closing  sync.Once
+	closed   error              // what Close found; set once
+	cancel   context.CancelFunc // of the runner
+	folding  chan struct{}      // closed when the runner has returned
+	folded   error              // what it returned; set before folding is closed
+
+	founding sync.Mutex
+	freezing sync.Mutex // one freeze is carried out at a time
+	reading  sync.Mutex // protects barrier
+	barrier  uint64     // the last audit barrier whose order this node has folded
+}
+
+// Open opens the ledger in config.Data, or makes an empty one: nothing is
+// written to the ledger before the first submission. A freeze that was left
+// unfinished is carried to its end before Open returns.
+//
+// Errors: ErrLocked, ErrSandbox, those of the event store
+// (unreachable NATS), of the vault, and projections.ErrCorrupt for a view that
+// has to be rebuilt.
+func Open(ctx context.Context, config Config) (*Ledger, error) {
+	l := &Ledger{
+		config:   config,
+		log:      config.Log,
+		now:      config.Now,
+		rules:    domain.BuiltInRules(),
+		queue:    make(chan []*ask, maxWaiting),
+		stopping: make(chan struct{}),
+		stopped:  make(chan struct{}),
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.config.Keys == "" {
+		l.config.Keys = filepath.Clean(config.Data) + "-keys"
+	}
+	if err := l.openParts(ctx); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	if err := l.checkSandbox(); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	l.append = l.store.Append
+	go (&committer{Ledger: l, blocked: map[domain.PersonToken]bool{}}).run()
+	l.startRunner()
+	if err := l.resumeFreezes(ctx); err != nil {
+		return nil, errors.Join(err, l.Close(context.WithoutCancel(ctx)))
+	}
+	return l, nil
+}
+
+func (l *Ledger) openParts(ctx context.Context) error {
+	if err := vault.Outside(l.config.Data, l.config.Keys); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(l.config.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	var err error
+	if l.lock, err = lock(filepath.Join(l.config.Data, "lock")); err != nil {
+		return err
+	}
+	if l.node, err = nodeName(filepath.Join(l.config.Data, "node")); err != nil {
+		return err
+	}
+	if l.vault, err = vault.Open(l.config.Keys); err != nil {
+		return err
+	}
+	storeConfig := eventstore.Config{
+		Dir:         filepath.Join(l.config.Data, "jetstream"),
+		URL:         l.config.NATS,
+		Credentials: l.config.NATSCredentials,
+		Listen:      l.config.ListenNATS,
+	}
+	if l.config.ListenNATS != "" {
+		if storeConfig.CentrePassword, err = l.vault.RoleToken("nats-centre"); err != nil {
+			return err
+		}
+	}
+	if l.store, err = eventstore.Open(ctx, storeConfig); err != nil {
+		return err
+	}
+	return l.openViews(ctx)
+}
+
+// Views returns the names of the views, in the order in which they are shown.
+func Views() []string { return []string{"register", "people", "counts"} }
+
+func viewDir(data, name string) string { return filepath.Join(data, name) }
+
+// DiscardView removes the files of a view that cannot be opened. The next Open
+// folds it anew.
+func DiscardView(config Config, name string) error {
+	return projections.Discard(viewDir(config.Data, name))
+}
+
+// openViews opens the views and brings the register to the head of the ledger:
+// whoever decides must know everything. The others are followed by the runner.
+func (l *Ledger) openViews(ctx context.Context) (err error) {
+	if l.register, err = projections.OpenRegister(viewDir(l.config.Data, "register"), l.vault); err != nil {
+		return err
+	}
+	if l.people, err = projections.OpenPeople(viewDir(l.config.Data, "people")); err != nil {
+		return err
+	}
+	if l.counts, err = projections.OpenCounts(viewDir(l.config.Data, "counts")); err != nil {
+		return err
+	}
+	if err := projections.CatchUp(ctx, l.store, l.register, nil); err != nil {
+		return err
+	}
+	l.runner = projections.NewRunner(l.store, l.people, l.counts)
+	l.runner.Attend(l.register)
+	return nil
+}
+
+// startRunner follows the ledger with the views that people look at.
+func (l *Ledger) startRunner() {
+	var ctx context.Context
+	ctx, l.cancel = context.WithCancel(context.Background())
+	l.folding = make(chan struct{})
+	go func() {
+		defer close(l.folding)
+		if l.folded = l.runner.Run(ctx); l.folded != nil {
+			l.log.Error("the views are not followed any more", "error", l.folded)
+		}
+	}()
+}
+
+// Wait returns when ctx ends, or earlier with the reason why the views cannot be
+// followed any more.
+func (l *Ledger) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.folding:
+		return l.folded
+	}
+}
+
+// Vault is the ledger's vault, for the doors that check tokens and open bundles.
+func (l *Ledger) Vault() *vault.Vault { return l.vault }
+
+// Store is the event store, for the doors that have subjects of their own.
+func (l *Ledger) Store() *eventstore.Store { return l.store }
+
+// Close answers what is queued, flushes the views and lets go of everything.
+// What ctx cuts off is folded again at the next start.
+func (l *Ledger) Close(ctx context.Context) error {
+	l.closing.Do(func() {
+		close(l.stopping)
+		select {
+		case <-l.stopped:
+		case <-ctx.Done():
+			l.closed = ctx.Err()
+		}
+		l.cancel()
+		<-l.folding
+		l.closed = errors.Join(l.closed, l.release())
+	})
+	return l.closed
+}
+
+// release closes whatever is open, the ledger last: it is what the others follow.
+func (l *Ledger) release() error {
+	var errs []error
+	if l.counts != nil {
+		errs = append(errs, l.counts.Close())
+	}
+	if l.people != nil {
+		errs = append(errs, l.people.Close())
+	}
+	if l.register != nil {
+		errs = append(errs, l.register.Close())
+	}
+	if l.store != nil {
+		errs = append(errs, l.store.Close())
+	}
+	if l.vault != nil {
+		errs = append(errs, l.vault.Close())
+	}
+	if l.lock != nil {
+		errs = append(errs, l.lock.Close())
+	}
+	return errors.Join(errs...)
+}

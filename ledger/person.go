@@ -1,0 +1,187 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+// Purposes are the codes that a reading of details may be for.
+var Purposes = []string{"verification", "second_dose", "grievance", "medical", "legal"}
+
+// PersonDetails is one person's record, opened.
+type PersonDetails struct {
+	Person    domain.Reference `json:"person"`
+	Name      string           `json:"name"`
+	BirthYear int              `json:"birth_year"`
+	Sex       domain.Sex       `json:"sex"`
+	Mobile    string           `json:"mobile"`
+	PhotoID   PhotoIDShown     `json:"photo_id"`
+	District  domain.District  `json:"district"`
+	Group     domain.Group     `json:"group"`
+	Status    domain.Status    `json:"status"`
+	Doses     []DoseShown      `json:"doses"`
+	Reversals []ReversalShown  `json:"reversals"`
+}
+
+// PhotoIDShown is what the ledger keeps of a photo ID.
+type PhotoIDShown struct {
+	Type  domain.PhotoIDType `json:"type"`
+	Last4 string             `json:"last4"`
+}
+
+// DoseShown is one standing dose.
+type DoseShown struct {
+	Dose    any            `json:"dose"` // 1, 2, 3 or "precaution"
+	At      domain.Day     `json:"at"`
+	Vaccine domain.Vaccine `json:"vaccine"`
+	Batch   string         `json:"batch"`
+	Centre  string         `json:"centre"`
+}
+
+// ReversalShown is one request for a lower status.
+type ReversalShown struct {
+	Request   domain.UUID   `json:"request"`
+	To        domain.Status `json:"to"`
+	Requested domain.Day    `json:"requested"`
+	State     string        `json:"state"` // pending, approved or rejected
+}
+
+// Person opens one person's details for an officer. The reading is recorded, who
+// and for which purpose, before anything is answered; no record, no answer.
+//
+// Errors: ErrFrozen; ErrNotFound; ErrBadRequest; vault.ErrKeyMissing when the
+// key of an open cohort is not there.
+func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, purpose string) (PersonDetails, error) {
+	if err := number.Check(); err != nil {
+		return PersonDetails{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	if err := domain.CheckOfficer(officer); err != nil {
+		return PersonDetails{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	if !slices.Contains(Purposes, purpose) {
+		return PersonDetails{}, fmt.Errorf("%w: the purpose is one of %v", ErrBadRequest, Purposes)
+	}
+	if err := l.caughtUp(ctx); err != nil {
+		return PersonDetails{}, err
+	}
+	token := l.vault.PersonToken(number)
+	record, err := l.recordedRead(ctx, token, officer, purpose)
+	if err != nil {
+		return PersonDetails{}, err
+	}
+	return l.open(number, token, record)
+}
+
+// recordedRead looks the person up and records the reading under the barrier
+// that this node knows. When a newer barrier stands, a freeze was ordered
+// meanwhile: the node folds its order and looks again.
+func (l *Ledger) recordedRead(ctx context.Context, token domain.PersonToken, officer, purpose string) (projections.PersonRecord, error) {
+	for {
+		barrier := l.knownBarrier()
+		record, err := l.people.Person(token)
+		if err != nil {
+			if errors.Is(err, projections.ErrFrozen) || errors.Is(err, projections.ErrUnknown) && l.people.AnyFreeze() {
+				return record, ErrFrozen
+			}
+			if errors.Is(err, projections.ErrUnknown) {
+				return record, ErrNotFound
+			}
+			return record, err
+		}
+		err = l.store.AppendRead(ctx, eventstore.AuditRead{
+			At: l.now(), Officer: officer, Purpose: purpose, Person: token, District: record.Cohort.District,
+		}, barrier)
+		if err == nil {
+			return record, nil
+		}
+		if !errors.Is(err, eventstore.ErrBarrier) {
+			return record, fmt.Errorf("the reading could not be recorded, so nothing is shown: %w", err)
+		}
+		if err := l.learnBarrier(ctx); err != nil {
+			return record, err
+		}
+	}
+}
+
+func (l *Ledger) knownBarrier() uint64 {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	return l.barrier
+}
+
+// learnBarrier folds the ledger through the order that the last barrier carries;
+// only then may this node read under it.
+func (l *Ledger) learnBarrier(ctx context.Context) error {
+	barrier, order, err := l.store.LastBarrier(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.runner.Wait(ctx, order); err != nil {
+		return err
+	}
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	l.barrier = max(l.barrier, barrier)
+	return nil
+}
+
+// open opens what is sealed of a record.
+func (l *Ledger) open(number domain.Reference, token domain.PersonToken, r projections.PersonRecord) (PersonDetails, error) {
+	details, _, err := l.vault.OpenRegistration(r.Cohort, token, r.Sealed)
+	if err != nil {
+		return PersonDetails{}, cannotOpen(r.Cohort, err)
+	}
+	p := PersonDetails{
+		Person:    number,
+		Name:      details.Name,
+		BirthYear: details.BirthYear,
+		Sex:       r.Sex,
+		Mobile:    details.Mobile,
+		PhotoID:   PhotoIDShown{Type: details.PhotoIDType, Last4: details.PhotoIDLast4},
+		District:  r.Cohort.District,
+		Group:     r.Cohort.Group,
+		Status:    r.Status,
+		Doses:     []DoseShown{},
+		Reversals: []ReversalShown{},
+	}
+	for _, d := range r.Doses {
+		told, err := l.vault.OpenDose(r.Cohort, token, d.Sealed)
+		if err != nil {
+			return PersonDetails{}, cannotOpen(r.Cohort, err)
+		}
+		p.Doses = append(p.Doses, DoseShown{Dose: doseShown(d.Number), At: d.Day, Vaccine: d.Vaccine, Batch: told.Batch, Centre: told.Centre})
+	}
+	for _, v := range r.Reversals {
+		p.Reversals = append(p.Reversals, ReversalShown{Request: v.Request, To: v.To, Requested: v.Requested, State: v.State.String()})
+	}
+	return p, nil
+}
+
+func doseShown(n domain.DoseNumber) any {
+	if n == domain.Precaution {
+		return n.String()
+	}
+	return int(n)
+}
+
+// cannotOpen answers for a record whose key is gone. A freeze may have landed
+// since the record was read; then the answer is the freeze's.
+func cannotOpen(c domain.Cohort, err error) error {
+	if errors.Is(err, vault.ErrKeyDestroyed) {
+		return ErrFrozen
+	}
+	return fmt.Errorf("open details of cohort %s: %w", c, err)
+}
+
+// AuditList yields every recorded reading, oldest first.
+func (l *Ledger) AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error] {
+	return l.store.Audit(ctx, 0)
+}

@@ -1,0 +1,149 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/projections"
+)
+
+// Counts answers the count-only view. Zero AsOf means today, zero AsKnown now.
+// It has folded everything that was acknowledged before the call.
+func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (projections.CountsResult, error) {
+	if q.AsKnown.IsZero() {
+		q.AsKnown = l.now()
+	}
+	if q.AsOf == 0 {
+		q.AsOf = domain.DayOf(l.now())
+	}
+	if err := l.caughtUp(ctx); err != nil {
+		return projections.CountsResult{}, err
+	}
+	return l.counts.Query(ctx, q, l.read)
+}
+
+// caughtUp waits until the views have folded everything that is in the ledger
+// now, so that whoever submitted sees what was accepted.
+func (l *Ledger) caughtUp(ctx context.Context) error {
+	head, err := l.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return l.runner.Wait(ctx, head)
+}
+
+// Info is what an operator sees of the ledger at a glance.
+type Info struct {
+	Origin   string     `json:"origin"`
+	Sandbox  bool       `json:"sandbox"`
+	Node     string     `json:"node"`
+	Head     uint64     `json:"head"`   // sequence of the last commit; there are as many commits
+	Bytes    uint64     `json:"bytes"`  // that the event store keeps
+	Folded   uint64     `json:"folded"` // sequence through which the register has folded
+	Recorded *time.Time `json:"last_recorded,omitempty"`
+	Freezes  int        `json:"freezes"`
+	Holders  []string   `json:"holders"`
+	// AuthorityKey is the id of the adopted authority key, in hexadecimal.
+	AuthorityKey string `json:"authority_key,omitempty"`
+	Rules        string `json:"rules"` // version of the rule book in force
+}
+
+// Info describes the ledger.
+func (l *Ledger) Info(ctx context.Context) (Info, error) {
+	stored, err := l.store.Info(ctx)
+	if err != nil {
+		return Info{}, err
+	}
+	i := Info{
+		Sandbox: l.Sandbox(),
+		Node:    l.node,
+		Head:    stored.Head,
+		Bytes:   stored.Bytes,
+		Folded:  l.register.Folded(),
+		Freezes: len(l.register.Freezes()),
+		Holders: l.register.Holders(),
+		Rules:   l.rules.Version(),
+	}
+	if founded, ok := l.register.Founded(); ok {
+		i.Origin = founded.Origin
+		last := l.register.LastRecorded().In(domain.IndianStandardTime)
+		i.Recorded = &last
+	}
+	if key, ok := l.register.AuthorityKey(); ok {
+		i.AuthorityKey = fmt.Sprintf("%x", key.Key)
+	}
+	return i, nil
+}
+
+// VerifyReport is the outcome of recomputing views from the ledger.
+type VerifyReport struct {
+	Commits    uint64                 `json:"commits"`
+	Views      []string               `json:"views"`
+	Mismatches []projections.Mismatch `json:"mismatches"`
+}
+
+// OK tells whether everything agreed.
+func (r VerifyReport) OK() bool { return len(r.Mismatches) == 0 }
+
+// Verify reads the whole ledger, decodes every commit, recomputes every count
+// from the events alone, and compares with the count view. Progress, when not
+// nil, is told how many commits are read of how many.
+func (l *Ledger) Verify(ctx context.Context, progress func(done, total uint64)) (VerifyReport, error) {
+	return l.VerifyProjections(ctx, []string{"counts"}, func(_ string, done, total uint64) {
+		if progress != nil {
+			progress(done, total)
+		}
+	})
+}
+
+// VerifyProjections folds views again into a temporary place and compares. A
+// view whose key to an open cohort is missing cannot be folded: that is an
+// error, and names the cohort.
+func (l *Ledger) VerifyProjections(ctx context.Context, names []string, progress func(name string, done, total uint64)) (VerifyReport, error) {
+	report := VerifyReport{Views: names, Mismatches: []projections.Mismatch{}}
+	if err := l.caughtUp(ctx); err != nil {
+		return report, err
+	}
+	for _, name := range names {
+		found, err := l.runner.Verify(ctx, name, func(done, total uint64) {
+			if progress != nil {
+				progress(name, done, total)
+			}
+		})
+		if err != nil {
+			return report, fmt.Errorf("verify %s: %w", name, err)
+		}
+		report.Commits = found.Through
+		report.Mismatches = append(report.Mismatches, found.Mismatches...)
+	}
+	return report, nil
+}
+
+// Projections tells where every view stands.
+func (l *Ledger) Projections(ctx context.Context) ([]projections.ViewStatus, error) {
+	return l.runner.Status(ctx)
+}
+
+// Rebuild folds views anew beside the live ones and swaps them in. Progress, when
+// not nil, is told how many commits are folded of how many.
+func (l *Ledger) Rebuild(ctx context.Context, names []string, progress func(name string, done, total uint64)) error {
+	for _, name := range names {
+		err := l.runner.Rebuild(ctx, name, func(done, total uint64) {
+			if progress != nil {
+				progress(name, done, total)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("rebuild %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) read(ctx context.Context, after, through uint64) iter.Seq2[eventstore.Commit, error] {
+	return l.store.Read(ctx, eventstore.Reading{After: after, Through: through})
+}

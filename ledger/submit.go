@@ -1,0 +1,138 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+
+	"bahi/domain"
+)
+
+// Caller is on whose behalf a submission is decided.
+type Caller struct {
+	Name      string // a role, a centre or a command; for logs
+	Authority bool   // holds the authority's credential
+}
+
+// MaxBundle is the most submissions that one call of Submit takes.
+const MaxBundle = 500
+
+// Submit decides the submissions in their order and returns one verdict each,
+// in the same order. An accepted verdict means that the event is flushed to
+// disk, in a cluster on a majority.
+//
+// A freeze among them is a barrier: what stands before it is decided before it,
+// what stands after it after it, and the freeze is carried out in between.
+//
+// An error means that not every submission could be decided: ErrClosed,
+// ErrUndecided, ctx's error, or a fault of the store or the vault. Send the same
+// bundle again; whatever was stored answers as a duplicate.
+func (l *Ledger) Submit(ctx context.Context, as Caller, submissions []domain.Submission) ([]domain.Verdict, error) {
+	if len(submissions) > MaxBundle {
+		return nil, errTooMany
+	}
+	if len(submissions) == 0 {
+		return nil, nil
+	}
+	if err := l.found(ctx, submissions[0].Head().At); err != nil {
+		return nil, err
+	}
+	verdicts := make([]domain.Verdict, 0, len(submissions))
+	for start := 0; start < len(submissions); {
+		end := start
+		for end < len(submissions) && !isFreeze(submissions[end]) {
+			end++
+		}
+		if end > start {
+			vs, err := l.submitRun(ctx, as, submissions[start:end])
+			if err != nil {
+				return nil, err
+			}
+			verdicts = append(verdicts, vs...)
+		}
+		if end < len(submissions) {
+			v, err := l.submitFreeze(ctx, as, submissions[end].(domain.Freeze))
+			if err != nil {
+				return nil, err
+			}
+			verdicts = append(verdicts, v)
+			end++
+		}
+		start = end
+	}
+	return verdicts, nil
+}
+
+var errTooMany = errors.New("a bundle holds 1 to 500 submissions")
+
+func isFreeze(s domain.Submission) bool {
+	_, ok := s.(domain.Freeze)
+	return ok
+}
+
+// submitRun queues a run of submissions and waits for all their verdicts.
+func (l *Ledger) submitRun(ctx context.Context, as Caller, submissions []domain.Submission) ([]domain.Verdict, error) {
+	run := newBatch(len(submissions))
+	asks := make([]*ask, len(submissions))
+	for i, s := range submissions {
+		asks[i] = l.prepare(as, s)
+		asks[i].batch, asks[i].place = run, i
+	}
+	if err := l.enqueue(ctx, asks); err != nil {
+		return nil, err
+	}
+	return l.await(ctx, run)
+}
+
+// submitFreeze orders a freeze and carries it out. Once the order is in the
+// ledger the verdict is accepted, even when a later step fails: the freeze is
+// resumed at its first missing step when the ledger is next opened.
+func (l *Ledger) submitFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
+	v, err := l.orderFreeze(ctx, as, f)
+	if err != nil || v.Outcome == domain.Rejected {
+		return v, err
+	}
+	if _, err := l.carryOut(ctx, f.ID); err != nil {
+		l.log.Error("freeze not complete; it is resumed at the next start", "freeze", f.ID.String(), "error", err)
+	}
+	return v, nil
+}
+
+// batch gathers the verdicts of one call.
+type batch struct {
+	verdicts []domain.Verdict
+	missing  int
+	err      error
+	done     chan struct{}
+}
+
+func newBatch(n int) *batch {
+	return &batch{verdicts: make([]domain.Verdict, n), missing: n, done: make(chan struct{})}
+}
+
+// settle is called by the committer alone.
+func (b *batch) settle(place int, v domain.Verdict, err error) {
+	b.verdicts[place] = v
+	if err != nil && b.err == nil {
+		b.err = err
+	}
+	if b.missing--; b.missing == 0 {
+		close(b.done)
+	}
+}
+
+// await waits for the verdicts of a batch.
+func (l *Ledger) await(ctx context.Context, b *batch) ([]domain.Verdict, error) {
+	select {
+	case <-b.done:
+		return b.verdicts, b.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.stopped:
+	}
+	select {
+	case <-b.done: // answered in the committer's last moment
+		return b.verdicts, b.err
+	default:
+		return nil, ErrClosed
+	}
+}
