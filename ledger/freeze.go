@@ -127,12 +127,8 @@ func (l *Ledger) freeze(id domain.UUID) (projections.FreezeState, bool) {
 func (l *Ledger) resumeFreezes(ctx context.Context) error {
 	for _, f := range l.register.Freezes() {
 		if f.PurgedBy(l.vaultHolder()) {
-			n, err := l.vault.Destroy(cohorts(f.Order)...)
-			if err != nil {
+			if err := l.destroyAgain(f.Order); err != nil {
 				return err
-			}
-			if n > 0 {
-				l.log.Error("KEYS OF A FROZEN COHORT WERE PUT BACK; they are destroyed again", "freeze", f.Order.Freeze.String(), "keys", n)
 			}
 		}
 		if f.PurgedBy(l.vaultHolder()) && f.PurgedBy(l.peopleHolder()) {
@@ -143,6 +139,22 @@ func (l *Ledger) resumeFreezes(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// destroyAgain destroys keys that the ledger says are destroyed.
+func (l *Ledger) destroyAgain(o domain.FreezeOrdered) error {
+	back := 0
+	for _, c := range cohorts(o) {
+		if l.vault.State(c) == vault.KeyLive {
+			back++
+		}
+	}
+	if back == 0 {
+		return nil
+	}
+	l.log.Error("KEYS OF A FROZEN COHORT WERE PUT BACK; they are destroyed again", "freeze", o.Freeze.String(), "keys", back)
+	_, err := l.vault.Destroy(cohorts(o)...)
+	return err
 }
 
 func (l *Ledger) vaultHolder() string  { return "vault@" + l.node }
@@ -221,12 +233,11 @@ func (l *Ledger) destroyKeys(ctx context.Context, f projections.FreezeState) err
 	if f.PurgedBy(l.vaultHolder()) {
 		return nil
 	}
-	if _, err := l.vault.Destroy(cohorts(f.Order)...); err != nil {
+	keys, err := l.vault.Destroy(cohorts(f.Order)...)
+	if err != nil {
 		return err
 	}
-	// Keys counts the sectors that hold no key any more, so that a freeze resumed
-	// after the destruction tells the same number.
-	return l.note(ctx, 0, f.Recorded, domain.Purged{Freeze: f.Order.Freeze, Holder: l.vaultHolder(), Keys: int64(len(f.Order.Cohorts))})
+	return l.note(ctx, 0, f.Recorded, domain.Purged{Freeze: f.Order.Freeze, Holder: l.vaultHolder(), Keys: int64(keys)})
 }
 
 func (l *Ledger) purgePeople(ctx context.Context, f projections.FreezeState) error {

@@ -1,0 +1,226 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"bahi/domain"
+	"bahi/projections"
+)
+
+// Random histories, submitted in bundles of random sizes, with restarts and
+// freezes at random points, give the same counts incrementally, rebuilt and
+// recomputed naively from the verdicts alone.
+func TestRandomHistories(t *testing.T) {
+	t.Parallel()
+	histories := 12
+	if testing.Short() {
+		histories = 3
+	}
+	for seed := range uint64(histories) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			h := &history{T: t, rand: rand.New(rand.NewPCG(seed, 7)), dir: t.TempDir(), naive: map[domain.District]*projections.Figures{}, people: map[int]*somebody{}}
+			h.l = open(t, h.dir)
+			for range 40 {
+				h.step()
+			}
+			h.compare("incremental")
+			check(t, h.l)
+			if err := h.l.Rebuild(t.Context(), Views(), nil); err != nil {
+				t.Fatal(err)
+			}
+			h.compare("rebuilt")
+			h.restart()
+			h.compare("after a restart")
+			check(t, h.l)
+		})
+	}
+}
+
+// history is a ledger and a naive model of it: a map of people, moved by
+// verdicts.
+type history struct {
+	*testing.T
+	rand   *rand.Rand
+	dir    string
+	l      *Ledger
+	day    domain.Day
+	next   int
+	people map[int]*somebody
+	naive  map[domain.District]*projections.Figures
+	ids    int
+}
+
+type somebody struct {
+	home   domain.District
+	group  domain.Group
+	doses  []placed
+	frozen bool
+	last   domain.Day
+}
+
+type placed struct{ where domain.District }
+
+func (h *history) of(d domain.District) *projections.Figures {
+	if h.naive[d] == nil {
+		h.naive[d] = &projections.Figures{}
+	}
+	return h.naive[d]
+}
+
+// status moves a person between the counts of their home by how many doses stand.
+func (h *history) status(p *somebody, doses int, by int64) {
+	f := h.of(p.home)
+	switch doses {
+	case 0:
+		f.Unvaccinated += by
+	case 1:
+		f.Partial += by
+	default:
+		f.Full += by
+	}
+}
+
+func (h *history) dosed(where domain.District, number int, by int64) {
+	if number == 1 {
+		h.of(where).Dose1 += by
+	} else {
+		h.of(where).Dose2 += by
+	}
+}
+
+func (h *history) step() {
+	if h.day == 0 {
+		h.day = domain.Date(2021, 3, 1)
+	}
+	switch n := h.rand.IntN(20); {
+	case n == 0:
+		h.restart()
+	case n == 1:
+		h.freeze()
+	default:
+		h.bundle()
+	}
+	h.day += domain.Day(h.rand.IntN(10))
+}
+
+func (h *history) restart() {
+	h.Helper()
+	shut(h.T, h.l)
+	if h.rand.IntN(2) == 0 { // a view is lost
+		if err := DiscardView(Config{Data: h.dir + "/data"}, Views()[h.rand.IntN(3)]); err != nil {
+			h.Fatal(err)
+		}
+	}
+	h.l = open(h.T, h.dir)
+}
+
+func (h *history) heading() domain.Heading {
+	h.ids++
+	return domain.Heading{ID: uuidOf(100, h.ids), At: h.day.Start()}
+}
+
+// bundle submits random things, some of them wrong, and moves the model by what
+// the verdicts say.
+func (h *history) bundle() {
+	h.Helper()
+	var submissions []domain.Submission
+	var effects []func()
+	add := func(s domain.Submission, effect func()) {
+		submissions, effects = append(submissions, s), append(effects, effect)
+	}
+	touched := map[int]bool{}
+	for range 1 + h.rand.IntN(60) {
+		if h.rand.IntN(3) == 0 || len(h.people) == 0 {
+			h.next++
+			n, p := h.next, &somebody{home: []domain.District{muzaffarpur, patna}[h.rand.IntN(2)], group: domain.Group(1 + h.rand.IntN(2)), last: h.day}
+			r := registrationOf(n, p.home, p.group, "2021-01-16")
+			r.Heading = h.heading()
+			touched[n] = true
+			add(r, func() {
+				h.people[n] = p
+				h.of(p.home).Registered++
+				h.status(p, 0, +1)
+			})
+			continue
+		}
+		n := 1 + h.rand.IntN(h.next)
+		p := h.people[n]
+		if p == nil || touched[n] {
+			continue
+		}
+		touched[n] = true
+		h.about(n, p, add)
+	}
+	for len(submissions) > 0 {
+		size := 1 + h.rand.IntN(len(submissions))
+		verdicts := submit(h.T, h.l, centre, submissions[:size]...)
+		for i, v := range verdicts {
+			if v.Outcome == domain.Accepted {
+				effects[i]()
+			}
+		}
+		submissions, effects = submissions[size:], effects[size:]
+	}
+}
+
+func (h *history) about(n int, p *somebody, add func(domain.Submission, func())) {
+	given := len(p.doses)
+	where := []domain.District{muzaffarpur, patna}[h.rand.IntN(2)]
+	switch h.rand.IntN(6) {
+	case 0:
+		add(domain.RegistrationWithdrawal{Heading: h.heading(), Person: referenceOf(n), Reason: domain.ReasonDuplicate}, func() {
+			h.of(p.home).Registered--
+			if p.frozen {
+				h.of(p.home).Frozen--
+			}
+			h.status(p, 0, -1)
+			delete(h.people, n)
+		})
+	case 1:
+		add(domain.DoseWithdrawal{Heading: h.heading(), Person: referenceOf(n), Number: domain.DoseNumber(max(1, given)), Reason: domain.ReasonEnteredInError}, func() {
+			h.dosed(p.doses[given-1].where, given, -1)
+			h.status(p, given, -1)
+			h.status(p, given-1, +1)
+			p.doses = p.doses[:given-1]
+		})
+	default:
+		d := doseOf(n, domain.DoseNumber(given+1), where, "2021-03-01")
+		d.Heading = h.heading()
+		add(d, func() {
+			p.doses = append(p.doses, placed{where})
+			h.dosed(where, given+1, +1)
+			h.status(p, given, -1)
+			h.status(p, given+1, +1)
+		})
+	}
+}
+
+func (h *history) freeze() {
+	h.Helper()
+	f := freezeOf(h.ids+1, muzaffarpur, "2021-03-01")
+	f.Heading = h.heading()
+	f.Groups = []domain.Group{domain.Group(1 + h.rand.IntN(2))}
+	f.Mode = domain.FreezeMode(1 + h.rand.IntN(2))
+	if _, err := h.l.Freeze(h.Context(), f); err != nil {
+		h.Fatal(err)
+	}
+	for _, p := range h.people {
+		if p.home == muzaffarpur && p.group == f.Groups[0] && !p.frozen {
+			p.frozen = true
+			h.of(muzaffarpur).Frozen++
+		}
+	}
+}
+
+func (h *history) compare(when string) {
+	h.Helper()
+	for _, d := range []domain.District{muzaffarpur, patna} {
+		got := countsOf(h.T, h.l, d, "2024-01-01").Figures
+		if got != *h.of(d) {
+			h.Errorf("%s, district %d: counts %+v, want %+v", when, d, got, *h.of(d))
+		}
+	}
+}
