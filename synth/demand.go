@@ -116,29 +116,36 @@ func weeklyDemand(p place, rows []row, scale float64, seed uint64) (demand, erro
 		if i == 0 {
 			day = max(day, r.day-6)
 		}
-		was := target{first: scaled(first, scale), second: scaled(second, scale)}
+		was := target{registered: unstated, first: scaled(first, scale), second: scaled(second, scale)}
 		first, second = first+r.first, second+r.second
-		if first < 0 || second < 0 || second > first || max(first, second) > maxCount {
+		if first < 0 || second < 0 || second > first || first > maxCount {
 			return d, fmt.Errorf("line %d: with this week %s has %d first and %d second doses, which cannot be", r.line, p.key, first, second)
 		}
-		is := target{first: scaled(first, scale), second: scaled(second, scale)}
-		var all, sofar uint64
-		for w := day; w <= r.day; w++ {
-			all += weight(p, seed, w)
-		}
-		for ; day <= r.day; day++ {
-			sofar += weight(p, seed, day)
-			d.days = append(d.days, target{
-				day:        day,
-				line:       r.line,
-				registered: unstated,
-				first:      spread(was.first, is.first, sofar, all),
-				second:     spread(was.second, is.second, sofar, all),
-				due:        day == r.day,
-			})
-		}
+		is := target{day: r.day, line: r.line, registered: unstated, first: scaled(first, scale), second: scaled(second, scale)}
+		d.fill(day, was, is, seed)
+		day = r.day + 1
 	}
 	return d, nil
+}
+
+// fill adds the days from one on until that of is, on which the counters go from
+// those of was to those of is.
+func (d *demand) fill(from domain.Day, was, is target, seed uint64) {
+	var all, sofar uint64
+	for day := from; day <= is.day; day++ {
+		all += weight(d.place, seed, day)
+	}
+	for day := from; day <= is.day; day++ {
+		sofar += weight(d.place, seed, day)
+		d.days = append(d.days, target{
+			day:        day,
+			line:       is.line,
+			registered: spread(was.registered, is.registered, sofar, all),
+			first:      spread(was.first, is.first, sofar, all),
+			second:     spread(was.second, is.second, sofar, all),
+			due:        day == is.day,
+		})
+	}
 }
 
 // weight is a day's share of its week, a fifth more or less by chance.

@@ -176,7 +176,7 @@ func TestRealWeeklyCounters(t *testing.T) {
 	for _, c := range []struct {
 		name, district string
 		scale          float64
-	}{{"one district", "BR_Muzaffarpur", 0.1}, {"Patna", "BR_Patna", 0.1}, {"the state", "", 0.004}} {
+	}{{"one district", "BR_Muzaffarpur", 0.05}, {"Patna", "BR_Patna", 0.02}, {"the state", "", 0.002}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			ndjson, summary := generate(t, file, synth.Options{District: c.district, Scale: c.scale, Seed: 3})

@@ -43,8 +43,12 @@ type Summary struct {
 // String returns the summary as a few sentences.
 func (s Summary) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d submissions of %d districts, %s to %s: %d registrations, %d doses, %d withdrawals.",
-		s.Submissions, s.Districts, s.First, s.Last, s.Registrations, s.Doses, s.Withdrawals)
+	districts := "districts"
+	if s.Districts == 1 {
+		districts = "district"
+	}
+	fmt.Fprintf(&b, "%d submissions of %d %s, %s to %s: %d registrations, %d doses, %d withdrawals.",
+		s.Submissions, s.Districts, districts, s.First, s.Last, s.Registrations, s.Doses, s.Withdrawals)
 	if s.Elsewhere > 0 {
 		fmt.Fprintf(&b, " %d second doses went to people registered and first vaccinated in another district, for nobody here was due.", s.Elsewhere)
 	}
