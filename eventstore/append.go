@@ -47,6 +47,9 @@ func (s *Store) publish(ctx context.Context, subject string, data []byte, expect
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	if s.diskFull() {
+		return 0, ErrFull
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data}, expect...)
@@ -76,18 +79,20 @@ func (s *Store) publish(ctx context.Context, subject string, data []byte, expect
 		return 0, ErrClosed
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return 0, ErrUnreachable
-	case s.diskFull():
-		// The server gives no answer when a write to its disk fails.
-		return 0, fmt.Errorf("%w, for the disk of the data directory is full: free some space and start again: %w", ErrUnknownOutcome, err)
 	}
 	return 0, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 }
 
-// diskFull tells whether the embedded server's disk has no room for a commit.
+// diskReserve is how much space the embedded server's disk must have for
+// anything to be appended. When a write fails for want of space the server gives
+// no answer at all and takes nothing more until it is started again.
+const diskReserve = 16 << 20
+
+// diskFull tells whether the embedded server's disk is down to the reserve.
 func (s *Store) diskFull() bool {
 	var disk syscall.Statfs_t
-	if s.embedded == nil || syscall.Statfs(s.config.Dir, &disk) != nil {
+	if s.embedded == nil || syscall.Statfs(s.config.Dir, &disk) != nil || disk.Blocks == 0 {
 		return false
 	}
-	return disk.Bavail*uint64(disk.Bsize) < 2*MaxCommitSize
+	return disk.Bavail*uint64(disk.Bsize) < diskReserve
 }

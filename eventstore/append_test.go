@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,6 +143,38 @@ func TestFull(t *testing.T) {
 		return
 	}
 	t.Error("it was never full")
+}
+
+// TestDiskFull: a disk that fills up is noticed before the server fails on it,
+// and everything stored can be read.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=20m"); err != nil {
+		t.Skipf("needs the right to mount a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	s := natstest.OpenConfig(t, eventstore.Config{Dir: dir, MaxBytes: 1 << 30})
+	c := commit(1, 208)
+	c.Entries[0].Event = domain.PersonRegistered{Sealed: make([]byte, 300_000)}
+	var head uint64
+	var err error
+	for err == nil && head < 100 {
+		var next uint64
+		if next, err = s.Append(t.Context(), c, head); err == nil {
+			head = next
+		}
+	}
+	if !errors.Is(err, eventstore.ErrFull) || head == 0 {
+		t.Errorf("after %d commits: %v", head, err)
+	}
+	if n, err := count(s, t.Context(), eventstore.Reading{}, nil); n != int(head) || err != nil {
+		t.Errorf("read %d of %d commits, %v", n, head, err)
+	}
 }
 
 func TestAppendCancelled(t *testing.T) {

@@ -85,8 +85,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 //
 // On the embedded server it lands in the account of the centres: what arrives
 // there can neither see nor name a subject of the ledger, not even as the
-// address to which a server sends an acknowledgement. On an external server it
-// has the rights of the credentials.
+// address to which a server sends an acknowledgement. An external server's
+// operator has to see to that: there the connection has the rights of the
+// credentials.
 func (s *Store) Connect(name string) (*nats.Conn, error) {
 	return s.connect(name, userIntake)
 }
