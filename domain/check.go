@@ -44,7 +44,7 @@ func check(s Submission) *Rejection {
 		if s.Request == (UUID{}) {
 			return first(checkHeading(s.Heading), missing("request"))
 		}
-		return first(checkHeading(s.Heading), checkText("by", s.By, 64, "._@-"))
+		return first(checkHeading(s.Heading), checkOfficer("by", s.By))
 	case Freeze:
 		return first(checkHeading(s.Heading), checkFreeze(s))
 	}
@@ -223,7 +223,7 @@ func checkFreeze(s Freeze) *Rejection {
 	if int(s.Mode) >= len(freezeModeCodes) { // none means handover
 		return reject(CodeBadValue, "mode", "mode is one of %s", list(freezeModeCodes[1:]))
 	}
-	return first(checkText("order", s.Order, 64, "/._ -"), checkText("by", s.By, 64, "._@-"))
+	return first(checkText("order", s.Order, 64, "/._ -"), checkOfficer("by", s.By))
 }
 
 // checkChoice holds a value to its list of codes; 0 means that it is missing.

@@ -52,7 +52,7 @@ func decideReversalDecision(k Known, s ReversalDecision, recorded Day) (Event, e
 	}
 	if due, _ := ReversalDue(asked.Recorded, recorded); !due {
 		return nil, reject(CodeTooEarly, "at", "the request was recorded on %s; it may be approved from %s on",
-			asked.Recorded, asked.Recorded+reversalWaits)
+			asked.Recorded, ReversalDueFrom(asked.Recorded))
 	}
 	if !reversible(p.Status, asked.To) {
 		return nil, rejectReversal(p.Status, asked.To)

@@ -184,6 +184,17 @@ func TestEvolveIsTotal(t *testing.T) {
 	}
 }
 
+// TestWithdrawnDoseLeavesNoTrace holds people who stand alike to be equal values:
+// views are compared by them.
+func TestWithdrawnDoseLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	one, two := vaccinated("2021-06-01"), vaccinated("2021-06-01", "2021-07-01")
+	last, _ := two.Latest()
+	if got := domain.Evolve(two, domain.DoseWithdrawn{Dose: last, Before: domain.Full, After: domain.Partial}, 4, 1); got != one {
+		t.Errorf("got %+v, want %+v", got, one)
+	}
+}
+
 // TestPersonReadsBack takes a person apart and puts it together, as a register
 // that stores people does.
 func TestPersonReadsBack(t *testing.T) {

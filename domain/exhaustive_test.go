@@ -5,7 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -102,5 +104,32 @@ func functions(files []*ast.File) func(func(*ast.FuncDecl) bool) {
 				}
 			}
 		}
+	}
+}
+
+// TestCodesAreDocumented holds the codes of code.go and docs/CODES.md together.
+func TestCodesAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/CODES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllSubmatch(page, -1) {
+		documented[string(row[1])] = true
+	}
+	declared := map[string]bool{}
+	for _, f := range parsePackage(t) {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if v, ok := n.(*ast.ValueSpec); ok && len(v.Values) == 1 {
+				if id, ok := v.Type.(*ast.Ident); ok && id.Name == "Code" {
+					declared[strings.Trim(v.Values[0].(*ast.BasicLit).Value, `"`)] = true
+				}
+			}
+			return true
+		})
+	}
+	if len(declared) < 30 || !maps.Equal(declared, documented) {
+		t.Errorf("declared %v\ndocumented %v", slices.Sorted(maps.Keys(declared)), slices.Sorted(maps.Keys(documented)))
 	}
 }

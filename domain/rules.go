@@ -230,6 +230,9 @@ const (
 // may change their mind in the first days; after a week somebody waits for an
 // answer.
 func ReversalDue(requested, now Day) (due, overdue bool) {
-	waited := now - requested
-	return waited >= reversalWaits, waited > reversalOverdue
+	return now >= ReversalDueFrom(requested), now-requested > reversalOverdue
 }
+
+// ReversalDueFrom returns the first day on which a reversal may be approved that
+// was requested (as recorded) on the given day.
+func ReversalDueFrom(requested Day) Day { return requested + reversalWaits }

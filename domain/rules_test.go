@@ -148,6 +148,12 @@ func TestIntervalInForce(t *testing.T) {
 	if _, ok := r.FollowsAnother(domain.Covaxin, domain.Corbevax, domain.Age18To44, day("2022-08-09")); ok {
 		t.Error("no Corbevax after another vaccine before 10 August 2022")
 	}
+	if _, ok := r.FollowsAnother(domain.Covaxin, domain.Corbevax, domain.Age15To17, day("2022-08-10")); ok {
+		t.Error("children are not given another vaccine")
+	}
+	if rule, ok := r.FollowsAnother(domain.Covaxin, domain.Corbevax, domain.Age18To44, day("2022-08-10")); !ok || rule.MinDays != 182 {
+		t.Errorf("Corbevax after Covaxin from 10 August 2022: %+v, %t", rule, ok)
+	}
 }
 
 // TestReversalDue takes the third day and the seventh from both sides.
