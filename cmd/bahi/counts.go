@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"bahi/domain"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+func (p *program) countsCommand() *cobra.Command {
+	var district, by, asOf, asKnown string
+	c := &cobra.Command{
+		Use:   "counts --district CODE",
+		Short: "How many are registered, vaccinated and frozen in a district",
+		Long: `Counts answers the count-only view: people by their home district, doses by the
+district where they were given. It names nobody, before a freeze or after.
+
+A count has two days: the one it happened (--as-of) and the one it was recorded
+(--as-known). --by day gives a row a day as known at --as-known; --by day-known a
+row a day as it was known at the end of that day: the curve as it was published.`,
+		Example: `  bahi counts --data ./ledger --district 208
+  bahi counts --data ./ledger --district 208 --by group,sex --as-of 2021-03-04 --json
+  bahi counts --data ./ledger --district 208 --by day-known --as-of 2021-04-03 --json`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			q, err := countsQuery(district, by, asOf, asKnown)
+			if err != nil {
+				return usage("%w", err)
+			}
+			return p.with(c.Context(), vault.RoleOfficer, func(d door) error {
+				result, err := d.Counts(c.Context(), q)
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.print(result)
+				}
+				return p.printCounts(result, q.By)
+			})
+		},
+	}
+	p.ledgerFlags(c)
+	p.jsonFlag(c)
+	f := c.Flags()
+	f.StringVar(&district, "district", "", "LGD code of the district (Muzaffarpur is 208)")
+	f.StringVar(&by, "by", "", "break down by group, vaccine, sex, day or day-known, several with commas")
+	f.StringVar(&asOf, "as-of", "", "count what happened up to this day (default: today)")
+	f.StringVar(&asKnown, "as-known", "", "count what was recorded up to this time or the end of this day (default: now)")
+	must(c.MarkFlagRequired("district"))
+	return c
+}
+
+// must is for mistakes in the program's own wiring.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func countsQuery(district, by, asOf, asKnown string) (q projections.CountsQuery, err error) {
+	if q.District, err = domain.ParseDistrict(district); err != nil {
+		return q, err
+	}
+	for name := range strings.SplitSeq(by, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		dimension, err := projections.ParseDimension(name)
+		if err != nil {
+			return q, err
+		}
+		q.By = append(q.By, dimension)
+	}
+	if asOf != "" {
+		if q.AsOf, err = domain.ParseDay(asOf); err != nil {
+			return q, fmt.Errorf("--as-of: %w", err)
+		}
+	}
+	if asKnown != "" {
+		if day, err := domain.ParseDay(asKnown); err == nil {
+			q.AsKnown = day.End()
+		} else if q.AsKnown, err = domain.ParseTime(asKnown); err != nil {
+			return q, fmt.Errorf("--as-known: %w", err)
+		}
+	}
+	return q, nil
+}
+
+// printCounts writes a table for people.
+func (p *program) printCounts(r projections.CountsResult, by []projections.Dimension) error {
+	fmt.Fprintf(p.stdout, "%s (%d), as of %s, as known %s\n\n", domain.DistrictName(r.District), r.District, r.AsOf, r.AsKnown.In(domain.IndianStandardTime).Format("2006-01-02 15:04"))
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, d := range by {
+		fmt.Fprintf(w, "%s\t", d)
+	}
+	fmt.Fprint(w, "registered\tdose 1\tdose 2\tdose 3\tprecaution\tunvaccinated\tpartial\tfull\tfrozen\tpending reversals\t\n")
+	row := func(keys []string, f projections.Figures) {
+		for _, k := range keys {
+			fmt.Fprintf(w, "%s\t", k)
+		}
+		for _, n := range []int64{f.Registered, f.Dose1, f.Dose2, f.Dose3, f.Precaution, f.Unvaccinated, f.Partial, f.Full, f.Frozen, f.PendingReversals} {
+			fmt.Fprintf(w, "%s\t", grouped(n))
+		}
+		fmt.Fprintln(w)
+	}
+	for _, b := range r.By {
+		row(rowKeys(b, by), b.Figures)
+	}
+	// Rows of days are cumulative: the last one is the whole.
+	if !slices.Contains(by, projections.ByDay) && !slices.Contains(by, projections.ByDayKnown) {
+		whole := make([]string, len(by))
+		if len(by) > 0 {
+			whole[0] = "all"
+		}
+		row(whole, r.Figures)
+	}
+	return w.Flush()
+}
+
+// rowKeys returns the keys of a row, in the order asked for.
+func rowKeys(r projections.CountsRow, by []projections.Dimension) []string {
+	keys := make([]string, len(by))
+	for i, d := range by {
+		switch {
+		case d == projections.ByGroup && r.Group != nil:
+			keys[i] = r.Group.String()
+		case d == projections.BySex && r.Sex != nil:
+			keys[i] = r.Sex.String()
+		case d == projections.ByVaccine && r.Vaccine != nil:
+			keys[i] = *r.Vaccine
+		case d == projections.ByDistrict && r.District != nil:
+			keys[i] = fmt.Sprint(*r.District)
+		case r.Day != nil && (d == projections.ByDay || d == projections.ByDayKnown):
+			keys[i] = r.Day.String()
+		}
+	}
+	return keys
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/ledger"
+	"bahi/projections"
+	"bahi/vault"
+	"bahi/web"
+)
+
+// door is what the verbs need of a ledger. There are two: the ledger itself,
+// opened in this process, and a service that holds it, spoken to over HTTP.
+type door interface {
+	Submit(context.Context, []domain.Submission) ([]domain.Verdict, error)
+	Counts(context.Context, projections.CountsQuery) (projections.CountsResult, error)
+	Person(ctx context.Context, number domain.Reference, officer, purpose string) (ledger.PersonDetails, error)
+	Freeze(context.Context, domain.Freeze) (ledger.FreezeReceipt, error)
+	PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]ledger.PendingReversal, error)
+	Replay(context.Context, ledger.ReplayQuery) iter.Seq2[ledger.ReplayEvent, error]
+	Projections(context.Context) ([]projections.ViewStatus, error)
+	Rebuild(ctx context.Context, names []string, progress func(name string, done, total uint64)) error
+	VerifyProjections(ctx context.Context, names []string, progress func(name string, done, total uint64)) (ledger.VerifyReport, error)
+	Info(context.Context) (ledger.Info, error)
+	Verify(ctx context.Context, progress func(done, total uint64)) (ledger.VerifyReport, error)
+	AdoptAuthorityKey(ctx context.Context, key vault.AuthorityPublicKey, at time.Time) error
+	AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error]
+	Close() error
+}
+
+// direct is the ledger in this process.
+type direct struct {
+	*ledger.Ledger
+	caller ledger.Caller
+}
+
+func (d direct) Submit(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+	return d.Ledger.Submit(ctx, d.caller, s)
+}
+
+func (d direct) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return d.Ledger.Close(ctx)
+}
+
+// open opens the door that the flags ask for, as one of the vault's roles. With
+// direct access the caller owns the data and the keys, and acts in that role.
+func (p *program) open(ctx context.Context, role string) (door, error) {
+	if p.server != "" {
+		token, err := p.token()
+		if err != nil {
+			return nil, err
+		}
+		return web.Dial(p.server, token)
+	}
+	l, err := ledger.Open(ctx, p.config(nil))
+	if errors.Is(err, ledger.ErrLocked) {
+		return p.openService(role)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return direct{l, ledger.Caller{Name: role, Authority: role == vault.RoleAuthority}}, nil
+}
+
+func (p *program) config(log *slog.Logger) ledger.Config {
+	return ledger.Config{
+		Data: p.data, Keys: p.keys,
+		NATS: p.nats, NATSCredentials: p.natsCreds,
+		Sandbox: p.sandbox, Log: log,
+	}
+}
+
+// token reads the token for --server. It comes from a file or the environment,
+// never from the command line, which every user of the machine can see.
+func (p *program) token() (string, error) {
+	if p.tokenFile == "" {
+		return os.Getenv("BAHI_TOKEN"), nil
+	}
+	b, err := os.ReadFile(p.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("read the token: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// service is what a running service leaves in its data directory for verbs that
+// find it locked.
+type service struct {
+	URL string `json:"url"`
+	PID int    `json:"pid"`
+}
+
+func servicePath(data string) string { return filepath.Join(data, "service.json") }
+
+func (p *program) openService(role string) (door, error) {
+	b, err := os.ReadFile(servicePath(p.data))
+	if err != nil {
+		return nil, ledger.ErrLocked // another verb holds it, not a service
+	}
+	var s service
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("%w (its address in %s cannot be read)", ledger.ErrLocked, servicePath(p.data))
+	}
+	keys := p.keys
+	if keys == "" {
+		keys = filepath.Clean(p.data) + "-keys"
+	}
+	token, err := os.ReadFile(filepath.Join(keys, "tokens", role))
+	if err != nil {
+		return nil, fmt.Errorf("a service holds %s, and its token cannot be read: %w", p.data, err)
+	}
+	return web.Dial(s.URL, strings.TrimSpace(string(token)))
+}
+
+// with opens the door, calls do, and closes it again.
+func (p *program) with(ctx context.Context, role string, do func(door) error) (err error) {
+	d, err := p.open(ctx, role)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return do(d)
+}
+
+// print writes v as one JSON value.
+func (p *program) print(v any) error {
+	e := json.NewEncoder(p.stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// input opens a file, or the standard input for "-".
+func (p *program) input(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(p.stdin), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	return f, nil
+}

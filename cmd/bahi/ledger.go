@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bahi/domain"
+	"bahi/ledger"
+	"bahi/vault"
+)
+
+func (p *program) ledgerCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ledger",
+		Short: "Size and head of the ledger, and its verification from the first commit",
+		Example: `  bahi ledger info --data ./ledger
+  bahi ledger verify --data ./ledger --json`,
+	}
+	c.AddCommand(p.ledgerInfo(), p.ledgerVerify())
+	return c
+}
+
+func (p *program) ledgerInfo() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "info",
+		Short:   "Size, head, freezes and keys of the ledger",
+		Example: "  bahi ledger info --data ./ledger --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
+				i, err := d.Info(c.Context())
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.print(i)
+				}
+				fmt.Fprintf(p.stdout, "origin         %s\nsandbox        %t\ncommits        %s\nbytes          %s\n", i.Origin, i.Sandbox, grouped(int64(i.Head)), grouped(int64(i.Bytes)))
+				if i.Recorded != nil {
+					fmt.Fprintf(p.stdout, "last recorded  %s\n", i.Recorded.Format(time.RFC3339))
+				}
+				fmt.Fprintf(p.stdout, "freezes        %d\nauthority key  %s\nrules          %s\n", i.Freezes, orNone(i.AuthorityKey), i.Rules)
+				return nil
+			})
+		},
+	}
+	p.ledgerFlags(c)
+	p.jsonFlag(c)
+	return c
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none adopted"
+	}
+	return s
+}
+
+func (p *program) ledgerVerify() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Read every commit, recompute every count, compare; exit code 3 on a mismatch",
+		Example: `  bahi ledger verify --data ./ledger
+  bahi ledger verify --data ./ledger --json`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.with(c.Context(), vault.RoleAuditor, func(d door) error {
+				bar := p.meter("verifying")
+				report, err := d.Verify(c.Context(), func(done, total uint64) { bar.to(int64(done), int64(total)) })
+				bar.done()
+				if err != nil {
+					return err
+				}
+				return p.printVerify(report)
+			})
+		},
+	}
+	p.ledgerFlags(c)
+	p.jsonFlag(c)
+	return c
+}
+
+func (p *program) printVerify(r ledger.VerifyReport) error {
+	if p.json {
+		if err := p.print(r); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(p.stdout, "%s commits read\n", grouped(int64(r.Commits)))
+		for _, m := range r.Mismatches {
+			fmt.Fprintf(p.stdout, "mismatch     %s\n", m)
+		}
+	}
+	if !r.OK() {
+		return exit{exitMismatch, fmt.Errorf("the views do not follow from the ledger in %d places; rebuild them with `bahi projections rebuild`", len(r.Mismatches))}
+	}
+	if !p.json {
+		fmt.Fprintln(p.stdout, "everything follows from the ledger")
+	}
+	return nil
+}
+
+func (p *program) auditCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "audit",
+		Short:   "Who looked at whose details, when and why",
+		Example: "  bahi audit list --data ./ledger --json",
+	}
+	list := &cobra.Command{
+		Use:     "list",
+		Short:   "Every recorded reading, oldest first; persons as tokens",
+		Example: "  bahi audit list --data ./ledger --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.with(c.Context(), vault.RoleAuditor, func(d door) error {
+				for r, err := range d.AuditList(c.Context()) {
+					if err != nil {
+						return err
+					}
+					row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person)}
+					if p.json {
+						err = p.print(row)
+					} else {
+						_, err = fmt.Fprintf(p.stdout, "%s  %-16s %-14s %d  %s\n", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	p.ledgerFlags(list)
+	p.jsonFlag(list)
+	c.AddCommand(list)
+	return c
+}
+
+// auditRow is a recorded reading as it is printed.
+type auditRow struct {
+	At       time.Time       `json:"at"`
+	Officer  string          `json:"officer"`
+	Purpose  string          `json:"purpose"`
+	District domain.District `json:"district"`
+	Person   string          `json:"person_token"`
+}

@@ -1,0 +1,20 @@
+// Command bahi keeps a vaccination ledger that counts everyone and, when told
+// to, remembers no one.
+//
+// Run `bahi --help` for its verbs, or `bahi demo` for the whole story in under a
+// minute.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bahi/domain"
+	"bahi/intake"
+	"bahi/ledger"
+	"bahi/web"
+)
+
+// drainTime bounds how long a service that was told to end works on what it has.
+const drainTime = 20 * time.Second
+
+func (p *program) serveCommand() *cobra.Command {
+	var listen, listenNATS string
+	c := &cobra.Command{
+		Use:   "serve --data DIR",
+		Short: "Run the service: HTTP, and bundles that centres publish over NATS",
+		Long: `Serve holds a ledger and opens its doors: HTTP on --listen, and sealed bundles that
+centres publish to intake.<district>.<centre>. It prints one line when it is ready
+and ends cleanly on SIGTERM.
+
+The first start writes one token per role beside the keys, in KEYS/tokens. The
+ledger is kept by an embedded JetStream server unless --nats names another.`,
+		Example: `  bahi serve --data ./ledger
+  bahi serve --data ./ledger --listen 127.0.0.1:9000 --listen-nats 127.0.0.1:4222
+  bahi serve --data ./ledger --nats nats://10.0.0.7:4222`,
+		RunE: func(c *cobra.Command, _ []string) error { return p.serve(c.Context(), listen, listenNATS) },
+	}
+	f := c.Flags()
+	f.StringVar(&p.data, "data", "bahi-data", "directory of the ledger")
+	f.StringVar(&p.keys, "keys", "", "directory of the keys (default: --data with \"-keys\" appended)")
+	f.StringVar(&p.nats, "nats", os.Getenv("BAHI_NATS"), "URL of an external NATS that keeps the ledger (default: the embedded server)")
+	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
+	f.StringVar(&listen, "listen", "127.0.0.1:8080", "address of the HTTP door")
+	f.StringVar(&listenNATS, "listen-nats", "", "address at which the embedded server takes centres' bundles (default: none)")
+	p.sandboxFlag(c)
+	return c
+}
+
+func (p *program) serve(ctx context.Context, listen, listenNATS string) (err error) {
+	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	config := p.config(log)
+	config.ListenNATS = listenNATS
+	l, err := ledger.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		err = errors.Join(err, l.Close(ending))
+	}()
+	listener, err := web.Listen(listen)
+	if err != nil {
+		return err
+	}
+	url := "http://" + listener.Addr().String()
+	if err := announce(p.data, service{URL: url, PID: os.Getpid()}); err != nil {
+		return err
+	}
+	defer os.Remove(servicePath(p.data))
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended := make(chan error, 3)
+	go func() { ended <- web.NewServer(l, l.Vault().CheckRoleToken, log).Serve(ctx, listener) }()
+	go func() { ended <- p.serveIntake(ctx, l, log) }()
+	go func() { ended <- l.Wait(ctx) }()
+	fmt.Fprintf(p.stdout, "bahi ready on %s, ledger %s%s\n", url, p.data, sandboxWord(l.Sandbox()))
+	first := <-ended
+	stop(first)
+	return errors.Join(first, <-ended, <-ended)
+}
+
+func sandboxWord(sandbox bool) string {
+	if sandbox {
+		return " (sandbox)"
+	}
+	return ""
+}
+
+// serveIntake takes the bundles that centres publish. They come without the
+// authority's credential.
+func (p *program) serveIntake(ctx context.Context, l *ledger.Ledger, log *slog.Logger) error {
+	conn, err := l.Store().Connect("intake")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
+	}
+	return intake.Serve(ctx, conn, l.Vault(), submit, log)
+}
+
+// announce leaves the service's address for verbs that find the data locked.
+func announce(data string, s service) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	temporary := servicePath(data) + ".new"
+	if err := os.WriteFile(temporary, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, servicePath(data))
+}

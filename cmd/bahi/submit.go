@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bahi/domain"
+	"bahi/intake"
+	"bahi/vault"
+)
+
+func (p *program) submitCommand() *cobra.Command {
+	var format, as, district, centre string
+	c := &cobra.Command{
+		Use:   "submit FILE|-",
+		Short: "Submit registrations, doses and other submissions; prints one verdict each",
+		Long: `Submit reads submissions, one a line, and prints one verdict each, in the order of
+the input. A bad line is rejected with a code and a reason; it never stops the
+next. What was stored before answers as a duplicate, so a file whose submission
+was cut off is simply submitted again.
+
+Exit code 4 says that some submissions were rejected.`,
+		Example: `  bahi submit --data ./ledger submissions.ndjson
+  bahi submit --server http://127.0.0.1:8080 --token-file centre.token - < submissions.ndjson
+  bahi submit --server nats://127.0.0.1:4222 --district 208 --centre 208001 submissions.ndjson
+  bahi submit --data ./ledger --as authority orders.ndjson`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if format != "ndjson" {
+				return usage("the format %q is not read yet; this version reads ndjson", format)
+			}
+			if as != vault.RoleCentre && as != vault.RoleAuthority {
+				return usage("--as is centre or authority")
+			}
+			return p.submit(c.Context(), args[0], as, district, centre)
+		},
+	}
+	p.ledgerFlags(c)
+	p.sandboxFlag(c)
+	f := c.Flags()
+	f.StringVar(&format, "format", "ndjson", "format of the input: ndjson")
+	f.StringVar(&as, "as", vault.RoleCentre, "whose credential to act with: centre or authority (freezes and reversal decisions need the authority's)")
+	f.StringVar(&district, "district", "", "with --server nats://…: the district whose subject to publish to")
+	f.StringVar(&centre, "centre", "", "with --server nats://…: the centre whose subject to publish to")
+	f.Bool("json", true, "verdicts are always JSON, one a line")
+	return c
+}
+
+func (p *program) submit(ctx context.Context, name, as, district, centre string) error {
+	in, err := p.input(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	d, err := p.openSubmitter(ctx, as, district, centre)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(p.stdout, 64<<10)
+	bar := p.meter("submitting")
+	var line []byte
+	var answered int64
+	tally, err := intake.Submit(ctx, intake.ReadNDJSON(in), d.Submit, func(v domain.Verdict) error {
+		answered++
+		bar.to(answered, 0)
+		line = append(intake.AppendVerdict(line[:0], v), '\n')
+		_, err := out.Write(line)
+		return err
+	})
+	bar.done()
+	if flushErr := out.Flush(); err == nil {
+		err = flushErr
+	}
+	if closeErr := d.Close(); err == nil {
+		err = closeErr
+	}
+	fmt.Fprintf(p.stderr, "%s accepted, %s duplicate, %s rejected\n", grouped(tally.Accepted), grouped(tally.Duplicate), grouped(tally.Rejected))
+	if err != nil {
+		return err
+	}
+	if tally.Rejected > 0 {
+		return exit{code: exitRejected}
+	}
+	return nil
+}
+
+// submitter is where a bundle goes.
+type submitter interface {
+	Submit(context.Context, []domain.Submission) ([]domain.Verdict, error)
+	Close() error
+}
+
+// openSubmitter opens a ledger or a service, or, for a NATS address, the client
+// that seals bundles and publishes them as a centre does.
+func (p *program) openSubmitter(ctx context.Context, as, district, centre string) (submitter, error) {
+	if !strings.HasPrefix(p.server, "nats://") && !strings.HasPrefix(p.server, "tls://") {
+		return p.open(ctx, as)
+	}
+	return nil, usage("not yet")
+}
