@@ -40,6 +40,11 @@ type Cell struct {
 // reversal acts on the day of its decision: until then the doses counted. In
 // every district, unvaccinated, partial and full together are the registered, on
 // each day.
+//
+// The two do not mix well in one person's past: when, after a reversal, a dose is
+// reported or withdrawn that is dated before it, the days in between hold that
+// person in one status twice and in another minus once. From the day of the
+// decision on, every count is right again.
 func Counts(e Event, yield func(Cell, int64)) {
 	switch e := e.(type) {
 	case PersonRegistered:

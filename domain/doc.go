@@ -3,7 +3,8 @@
 // vaccination status is reversed, and an authority freezes a district's
 // records. It is where to start reading.
 //
-// Everything here is a pure function of values. [Decide] takes what is known
+// Everything here is a pure function of values. [Normalise] and [Check] look at
+// the form of a submission. [Decide] takes what is known
 // about one submission, the [Rules] in force and the time of recording, and
 // answers with the one [Event] to append, or says why not. [Evolve] folds an
 // event into a [Person]. [Counts] says what an event adds to the district's
