@@ -4,12 +4,12 @@
 // records. It is where to start reading.
 //
 // Everything here is a pure function of values. [Normalise] and [Check] look at
-// the form of a submission. [Decide] takes what is known
-// about one submission, the [Rules] in force and the time of recording, and
-// answers with the one [Event] to append, or says why not. [Evolve] folds an
-// event into a [Person]. [Counts] says what an event adds to the district's
-// counts. Nothing reads a clock, a file or a network, so the same history gives
-// the same answers anywhere, at any time.
+// the form of a submission. [Decide] takes what is known about one submission,
+// the [Rules] in force and the time of recording, and answers with the one
+// [Event] to append, or says why not. [Evolve] folds an event into a [Person].
+// [Counts] says what an event adds to the district's counts. Nothing reads a
+// clock, a file or a network, so the same history gives the same answers
+// anywhere, at any time.
 //
 // An event carries its consequence (status before and after, cohort, place), so
 // that counts are a plain sum over events and stay right after a freeze has
