@@ -10,6 +10,9 @@
 // as possible. Then the plan is carried out person by person and written as
 // NDJSON in order of time.
 //
+// Adults are made, of the five groups open to them by the middle of 2021, with
+// Covishield and Covaxin, the two vaccines that the counters tell apart.
+//
 // A person is a function of seed, district and number, so that nothing is kept
 // but four bytes for each one who waits for something. The same seed gives the
 // same bytes.

@@ -160,7 +160,7 @@ func (e *enactment) withdraw(today *dayPlan, day domain.Day) {
 	}
 	for range today.withdrawRegistration {
 		person := e.waitlist.popBack()
-		if e.rehearsal {
+		if e.rehearsal && !e.people.settled(person) { // else it is somebody whose dose was an error, too
 			e.people.marks[person] |= markDuplicate
 		}
 		e.do(opWithdrawRegistration, person, 0)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"testing"
 	"time"
 
 	"bahi/domain"
@@ -143,7 +142,7 @@ func (j *judge) count(event domain.Event, before, after domain.Person) {
 }
 
 // read gives every line of NDJSON to do, with the day it belongs to.
-func read(tb testing.TB, r io.Reader, do func(domain.Submission)) (n int) {
+func read(tb reporter, r io.Reader, do func(domain.Submission)) (n int) {
 	tb.Helper()
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
@@ -208,4 +207,12 @@ func parse(b []byte) (domain.Submission, error) {
 		return domain.DoseWithdrawal{Heading: head, Person: l.Person, Number: l.Dose, Reason: l.Reason}, nil
 	}
 	return nil, fmt.Errorf("unknown type %q", l.Type)
+}
+
+// reporter is what tests, benchmarks and property checks have in common.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }

@@ -35,7 +35,7 @@ const (
 
 // table reads a file by itself, as the generator is not to be believed: rows of
 // named columns.
-func table(t *testing.T, file []byte) (rows []map[string]string) {
+func table(t reporter, file []byte) (rows []map[string]string) {
 	t.Helper()
 	records, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
 	if err != nil {
@@ -51,7 +51,7 @@ func table(t *testing.T, file []byte) (rows []map[string]string) {
 	return rows
 }
 
-func number(t *testing.T, row map[string]string, column string) int64 {
+func number(t reporter, row map[string]string, column string) int64 {
 	t.Helper()
 	n, err := strconv.ParseInt(row[column], 10, 64)
 	if err != nil {
@@ -77,7 +77,7 @@ func generate(t testing.TB, file []byte, o synth.Options) (ndjson []byte, s synt
 // checkDaily submits everything to the judge and compares at the end of each day
 // of the file. It returns the judge for further questions, with atEnd called at
 // the end of every day.
-func checkDaily(t *testing.T, file, ndjson []byte, district domain.District, through string, atEnd func(day string, j *judge, c counts)) {
+func checkDaily(t reporter, file, ndjson []byte, district domain.District, through string, atEnd func(day string, j *judge, c counts)) {
 	t.Helper()
 	j := newJudge()
 	rows := table(t, file)
@@ -189,7 +189,7 @@ func TestRealWeeklyCounters(t *testing.T) {
 func checkWeekly(t *testing.T, file, ndjson []byte, district string, scale float64) {
 	t.Helper()
 	type goal struct {
-		key, day      string
+		key           string
 		code          domain.District
 		first, second int64
 	}
