@@ -1,0 +1,288 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"bahi/domain"
+	"bahi/intake"
+	"bahi/ledger"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+// everywhere stands for all districts together in the path of counts.
+const everywhere = "all"
+
+type countsInput struct {
+	Code    string `path:"code" doc:"LGD code of the district, or all" example:"208"`
+	By      string `query:"by" doc:"Split by district, group, sex, vaccine, day or day-known, several with commas" example:"group,sex"`
+	AsOf    string `query:"as_of" doc:"Last day that is counted; by default today" example:"2021-03-04"`
+	AsKnown string `query:"as_known" doc:"What was recorded up to this time, or to the end of this day; by default now" example:"2021-03-04"`
+}
+
+func (s *Server) counts(ctx context.Context, in *countsInput) (projections.CountsResult, error) {
+	q, err := in.query()
+	if err != nil {
+		return projections.CountsResult{}, err
+	}
+	return s.ledger.Counts(ctx, q)
+}
+
+func (in *countsInput) query() (q projections.CountsQuery, err error) {
+	if in.Code != everywhere {
+		if q.District, err = domain.ParseDistrict(in.Code); err != nil {
+			return q, wrong("code", err)
+		}
+	}
+	for name := range strings.SplitSeq(in.By, ",") {
+		if name == "" {
+			continue
+		}
+		d, err := projections.ParseDimension(name)
+		if err != nil {
+			return q, wrong("by", err)
+		}
+		q.By = append(q.By, d)
+	}
+	if slices.Contains(q.By, projections.ByDay) && slices.Contains(q.By, projections.ByDayKnown) {
+		return q, wrong("by", fmt.Errorf("counts are split by day or by day-known, not by both"))
+	}
+	if in.AsOf != "" {
+		if q.AsOf, err = domain.ParseDay(in.AsOf); err != nil {
+			return q, wrong("as_of", err)
+		}
+	}
+	if in.AsKnown != "" {
+		if q.AsKnown, err = parseLast(in.AsKnown); err != nil {
+			return q, wrong("as_known", err)
+		}
+	}
+	return q, nil
+}
+
+// parseLast reads a time, or a day, which means its last moment.
+func parseLast(s string) (time.Time, error) {
+	if day, err := domain.ParseDay(s); err == nil {
+		return day.End(), nil
+	}
+	return domain.ParseTime(s)
+}
+
+// wrong says which parameter cannot be understood. The domain's parsers name the
+// form and not the value.
+func wrong(field string, err error) *Problem {
+	p := newProblem(http.StatusBadRequest, codeBadRequest, err.Error())
+	p.Field = field
+	return p
+}
+
+type personInput struct {
+	Reference     string `path:"reference" doc:"Reference number, 14 digits" example:"21679381234566"`
+	Purpose       string `query:"purpose" doc:"Why the officer looks" enum:"verification,second_dose,grievance,medical,legal" example:"verification"`
+	OfficerHeader string `header:"Bahi-Officer" doc:"The officer's id" example:"officer-7"`
+	Officer       string `query:"officer" doc:"The officer's id, for who cannot set a header"`
+}
+
+func (s *Server) person(ctx context.Context, in *personInput) (ledger.PersonDetails, error) {
+	officer := in.OfficerHeader
+	if officer == "" {
+		officer = in.Officer
+	}
+	return s.ledger.Person(ctx, domain.Reference(in.Reference), officer, in.Purpose)
+}
+
+type freezeInput struct {
+	RawBody []byte `contentType:"application/json"`
+}
+
+// freeze is carried out even if whoever ordered it hangs up, or loses patience:
+// between its steps is no place to stop.
+func (s *Server) freeze(ctx context.Context, in *freezeInput) (ledger.FreezeReceipt, error) {
+	order, err := parseFreeze(in.RawBody)
+	if err != nil {
+		return ledger.FreezeReceipt{}, err
+	}
+	return s.ledger.Freeze(context.WithoutCancel(ctx), order)
+}
+
+// parseFreeze reads one submission, which may stand on several lines.
+func parseFreeze(raw []byte) (domain.Freeze, error) {
+	var line bytes.Buffer
+	if err := json.Compact(&line, raw); err != nil {
+		return domain.Freeze{}, &domain.Rejection{Code: domain.CodeBadJSON, Message: "the body is not one JSON object"}
+	}
+	for item, err := range intake.ReadNDJSON(&line) {
+		if err != nil {
+			return domain.Freeze{}, err
+		}
+		if item.Reject != nil {
+			return domain.Freeze{}, item.Reject
+		}
+		if order, ok := item.Submission.(domain.Freeze); ok {
+			return order, nil
+		}
+	}
+	return domain.Freeze{}, &domain.Rejection{Code: domain.CodeUnknownType, Field: "type", Message: "this route takes a freeze; send everything else to /v1/submissions"}
+}
+
+type reversalsInput struct {
+	District string `query:"district" doc:"LGD code of the people's home district; by default all" example:"208"`
+	On       string `query:"on" doc:"The day for which due and overdue are told; by default today" example:"2022-01-26"`
+}
+
+func (s *Server) reversals(ctx context.Context, in *reversalsInput) ([]ledger.PendingReversal, error) {
+	var district domain.District
+	var on domain.Day
+	var err error
+	if in.District != "" {
+		if district, err = domain.ParseDistrict(in.District); err != nil {
+			return nil, wrong("district", err)
+		}
+	}
+	if in.On != "" {
+		if on, err = domain.ParseDay(in.On); err != nil {
+			return nil, wrong("on", err)
+		}
+	}
+	return s.ledger.PendingReversals(ctx, district, on)
+}
+
+// authorityKey is the body that adopts a key.
+type authorityKey struct {
+	_ struct{} `additionalProperties:"false"`
+
+	PublicKey string `json:"public_key" maxLength:"8192" doc:"Content of the authority's public key file"`
+	At        string `json:"at,omitempty" doc:"For a sandbox ledger: when it is adopted, RFC 3339 or a day"`
+}
+
+type authorityKeyInput struct{ Body authorityKey }
+
+// adoptedKey names the key that was adopted.
+type adoptedKey struct {
+	Key string `json:"key" doc:"SHA-256 of the public key, in hexadecimal"`
+}
+
+func (s *Server) adoptAuthorityKey(ctx context.Context, in *authorityKeyInput) (adoptedKey, error) {
+	key, err := vault.ParseAuthorityPublicKey([]byte(in.Body.PublicKey))
+	if err != nil {
+		return adoptedKey{}, wrong("public_key", err)
+	}
+	at := time.Now()
+	if in.Body.At != "" {
+		if at, err = domain.ParseTime(in.Body.At); err != nil {
+			return adoptedKey{}, wrong("at", err)
+		}
+	}
+	if err := s.ledger.AdoptAuthorityKey(ctx, key, at); err != nil {
+		return adoptedKey{}, err
+	}
+	return adoptedKey{fmt.Sprintf("%x", key.ID())}, nil
+}
+
+// health is what anybody may know.
+type health struct {
+	Status string `json:"status" enum:"ok"`
+}
+
+const healthPatience = 5 * time.Second
+
+func (s *Server) health(ctx context.Context, _ *struct{}) (health, error) {
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	if _, err := s.ledger.Info(ctx); err != nil {
+		return health{}, err
+	}
+	return health{Status: "ok"}, nil
+}
+
+type eventsInput struct {
+	From     string `query:"from" doc:"First commit, as its sequence, a time or a day of recording" example:"2021-01-16"`
+	To       string `query:"to" doc:"Last commit, likewise; a day is meant to its end" example:"2021-03-04"`
+	District string `query:"district" doc:"LGD code: events of people who live there and doses given there" example:"208"`
+	Type     string `query:"type" doc:"One kind of event" enum:"registered,registration_withdrawn,dose,dose_withdrawn,reversal_requested,reversal_decided,frozen"`
+}
+
+func (s *Server) events(hctx huma.Context, in *eventsInput) {
+	s.reading(hctx, func(ctx context.Context, out *lines) error {
+		q, err := in.query()
+		if err != nil {
+			return err
+		}
+		return list(ctx, out, s.ledger.Replay(ctx, q))
+	})
+}
+
+func (in *eventsInput) query() (q ledger.ReplayQuery, err error) {
+	if q.FromSequence, q.FromTime, err = parsePlace(in.From, domain.ParseTime); err != nil {
+		return q, wrong("from", err)
+	}
+	if q.ToSequence, q.ToTime, err = parsePlace(in.To, parseLast); err != nil {
+		return q, wrong("to", err)
+	}
+	if in.District != "" {
+		if q.District, err = domain.ParseDistrict(in.District); err != nil {
+			return q, wrong("district", err)
+		}
+	}
+	q.Type = in.Type
+	return q, nil
+}
+
+// parsePlace reads a place in the ledger: a sequence or a time, or neither.
+func parsePlace(s string, parseTime func(string) (time.Time, error)) (sequence uint64, at time.Time, err error) {
+	if s == "" {
+		return 0, time.Time{}, nil
+	}
+	if sequence, err = strconv.ParseUint(s, 10, 64); err == nil {
+		return sequence, time.Time{}, nil
+	}
+	at, err = parseTime(s)
+	return 0, at, err
+}
+
+// rebuilt is the result of a rebuild.
+type rebuilt struct {
+	View string `json:"view"`
+}
+
+type rebuildInput struct {
+	Name string `path:"name" doc:"Name of the projection" example:"counts"`
+}
+
+func (s *Server) rebuild(hctx huma.Context, in *rebuildInput) {
+	s.reading(hctx, func(ctx context.Context, out *lines) error {
+		return work(ctx, out, func(ctx context.Context, tell func(progress)) (rebuilt, error) {
+			return rebuilt{in.Name}, s.ledger.Rebuild(ctx, []string{in.Name}, func(name string, done, total uint64) {
+				tell(progress{View: name, Done: done, Total: total})
+			})
+		})
+	})
+}
+
+type verifyProjectionsInput struct {
+	Names string `query:"names" doc:"Names of projections, several with commas; by default all" example:"counts"`
+}
+
+func (s *Server) verifyProjections(hctx huma.Context, in *verifyProjectionsInput) {
+	s.reading(hctx, func(ctx context.Context, out *lines) error {
+		return work(ctx, out, func(ctx context.Context, tell func(progress)) (ledger.VerifyReport, error) {
+			names := ledger.Views()
+			if in.Names != "" {
+				names = strings.Split(in.Names, ",")
+			}
+			return s.ledger.VerifyProjections(ctx, names, func(name string, done, total uint64) {
+				tell(progress{View: name, Done: done, Total: total})
+			})
+		})
+	})
+}

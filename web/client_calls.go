@@ -1,0 +1,245 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/intake"
+	"bahi/ledger"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+// Submit decides the submissions in their order and returns one verdict each, in
+// the same order; what it may decide is the token's. At most [ledger.MaxBundle].
+//
+// After an error send the same bundle again: whatever was stored answers as a
+// duplicate. An error that is [ledger.ErrUndecided] says that something may have
+// been.
+func (c *Client) Submit(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error) {
+	switch {
+	case len(submissions) == 0:
+		return nil, nil
+	case len(submissions) > ledger.MaxBundle:
+		return nil, fmt.Errorf("a bundle holds 1 to %d submissions", ledger.MaxBundle)
+	}
+	var body []byte
+	for _, s := range submissions {
+		body = append(intake.AppendSubmission(body, s), '\n')
+	}
+	verdicts := make([]domain.Verdict, 0, len(submissions))
+	err := c.follow(ctx, request{method: http.MethodPost, path: "/v1/submissions", body: body, kind: ndjsonType}, func(line []byte) error {
+		v, err := intake.ParseVerdict(line)
+		if err != nil {
+			return err
+		}
+		v.Line = 0 // of the request, which nobody wrote by hand
+		verdicts = append(verdicts, v)
+		return nil
+	})
+	var answered *Problem
+	var unreachable *UnreachableError
+	switch {
+	case err == nil && len(verdicts) == len(submissions):
+		return verdicts, nil
+	case err == nil:
+		return nil, fmt.Errorf("%w (%d of %d verdicts came)", ledger.ErrUndecided, len(verdicts), len(submissions))
+	case errors.As(err, &answered), errors.As(err, &unreachable), ctx.Err() != nil:
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w (%w)", ledger.ErrUndecided, err)
+}
+
+// Counts answers the count-only view, as [ledger.Ledger.Counts] does.
+func (c *Client) Counts(ctx context.Context, q projections.CountsQuery) (projections.CountsResult, error) {
+	code := everywhere
+	if q.District != 0 {
+		code = districtText(q.District)
+	}
+	query := url.Values{}
+	by := make([]string, len(q.By))
+	for i, d := range q.By {
+		by[i] = d.String()
+	}
+	set(query, "by", strings.Join(by, ","))
+	if q.AsOf != 0 {
+		query.Set("as_of", q.AsOf.String())
+	}
+	set(query, "as_known", timeText(q.AsKnown))
+	return call[projections.CountsResult](ctx, c, callPatience, request{
+		method: http.MethodGet, path: "/v1/districts/" + code + "/counts", query: query,
+	})
+}
+
+// Person opens one person's details for an officer, as [ledger.Ledger.Person]
+// does and with the same errors.
+func (c *Client) Person(ctx context.Context, number domain.Reference, officer, purpose string) (ledger.PersonDetails, error) {
+	// What is no reference number does not become part of a path.
+	if err := number.Check(); err != nil {
+		return ledger.PersonDetails{}, fmt.Errorf("%w: %w", ledger.ErrBadRequest, err)
+	}
+	if err := domain.CheckOfficer(officer); err != nil {
+		return ledger.PersonDetails{}, fmt.Errorf("%w: %w", ledger.ErrBadRequest, err)
+	}
+	p, err := call[ledger.PersonDetails](ctx, c, callPatience, request{
+		method: http.MethodGet, path: "/v1/people/" + string(number),
+		query: url.Values{"purpose": {purpose}}, header: map[string]string{"Bahi-Officer": officer},
+	})
+	for i, d := range p.Doses {
+		if n, ok := d.Dose.(float64); ok { // as JSON has it
+			p.Doses[i].Dose = int(n)
+		}
+	}
+	return p, err
+}
+
+// Freeze orders a freeze and waits for its receipt, as [ledger.Ledger.Freeze]
+// does. When the answer does not come, the same order again gets the receipt.
+func (c *Client) Freeze(ctx context.Context, f domain.Freeze) (ledger.FreezeReceipt, error) {
+	return call[ledger.FreezeReceipt](ctx, c, freezePatience, request{
+		method: http.MethodPost, path: "/v1/freezes", body: intake.AppendSubmission(nil, f), kind: "application/json",
+	})
+}
+
+// PendingReversals lists the requests that wait, as
+// [ledger.Ledger.PendingReversals] does.
+func (c *Client) PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]ledger.PendingReversal, error) {
+	query := url.Values{}
+	if district != 0 {
+		query.Set("district", districtText(district))
+	}
+	if on != 0 {
+		query.Set("on", on.String())
+	}
+	return call[[]ledger.PendingReversal](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/reversals", query: query})
+}
+
+// Replay yields history, as [ledger.Ledger.Replay] does. The request begins when
+// the sequence is ranged over, and ends when that ends; an error is the last pair.
+func (c *Client) Replay(ctx context.Context, q ledger.ReplayQuery) iter.Seq2[ledger.ReplayEvent, error] {
+	query := url.Values{}
+	set(query, "from", placeText(q.FromSequence, q.FromTime))
+	set(query, "to", placeText(q.ToSequence, q.ToTime))
+	if q.District != 0 {
+		query.Set("district", districtText(q.District))
+	}
+	set(query, "type", q.Type)
+	return values[ledger.ReplayEvent](ctx, c, request{method: http.MethodGet, path: "/v1/events", query: query})
+}
+
+// Projections tells where every view stands.
+func (c *Client) Projections(ctx context.Context) ([]projections.ViewStatus, error) {
+	return call[[]projections.ViewStatus](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/projections"})
+}
+
+// Rebuild folds views anew, as [ledger.Ledger.Rebuild] does. When ctx ends, the
+// rebuild under way ends too.
+func (c *Client) Rebuild(ctx context.Context, names []string, tell func(name string, done, total uint64)) error {
+	for _, name := range names {
+		if !slices.Contains(ledger.Views(), name) {
+			return projections.ErrUnknownView
+		}
+		_, err := await[rebuilt](ctx, c, request{method: http.MethodPost, path: "/v1/projections/" + name + "/rebuild"}, naming(tell))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// VerifyProjections folds views again and compares, as
+// [ledger.Ledger.VerifyProjections] does.
+func (c *Client) VerifyProjections(ctx context.Context, names []string, tell func(name string, done, total uint64)) (ledger.VerifyReport, error) {
+	return await[ledger.VerifyReport](ctx, c, request{
+		method: http.MethodPost, path: "/v1/projections/verify", query: url.Values{"names": {strings.Join(names, ",")}},
+	}, naming(tell))
+}
+
+// Info describes the ledger.
+func (c *Client) Info(ctx context.Context) (ledger.Info, error) {
+	return call[ledger.Info](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/ledger"})
+}
+
+// Verify recomputes the whole ledger, as [ledger.Ledger.Verify] does.
+func (c *Client) Verify(ctx context.Context, tell func(done, total uint64)) (ledger.VerifyReport, error) {
+	return await[ledger.VerifyReport](ctx, c, request{method: http.MethodPost, path: "/v1/ledger/verify"}, func(p progress) {
+		if tell != nil {
+			tell(p.Done, p.Total)
+		}
+	})
+}
+
+// AdoptAuthorityKey makes handovers go to this key from now on, as
+// [ledger.Ledger.AdoptAuthorityKey] does.
+func (c *Client) AdoptAuthorityKey(ctx context.Context, key vault.AuthorityPublicKey, at time.Time) error {
+	body, err := json.Marshal(authorityKey{PublicKey: string(key.Marshal()), At: timeText(at)})
+	if err != nil {
+		return fmt.Errorf("write the authority's key: %w", err)
+	}
+	_, err = call[adoptedKey](ctx, c, callPatience, request{method: http.MethodPost, path: "/v1/authority-key", body: body, kind: "application/json"})
+	return err
+}
+
+// AuditList yields every recorded reading, oldest first, as
+// [ledger.Ledger.AuditList] does; see [Client.Replay].
+func (c *Client) AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error] {
+	return func(yield func(eventstore.AuditRead, error) bool) {
+		for line, err := range values[auditLine](ctx, c, request{method: http.MethodGet, path: "/v1/audit"}) {
+			var read eventstore.AuditRead
+			if err == nil {
+				read, err = line.read()
+			}
+			if !yield(read, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// IntakeKey returns the public key that bundles published to NATS are sealed to.
+func (c *Client) IntakeKey(ctx context.Context) ([]byte, error) {
+	k, err := call[intakeKey](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/intake-key"})
+	return k.PublicKey, err
+}
+
+func naming(tell func(name string, done, total uint64)) func(progress) {
+	return func(p progress) {
+		if tell != nil {
+			tell(p.View, p.Done, p.Total)
+		}
+	}
+}
+
+func set(query url.Values, name, value string) {
+	if value != "" {
+		query.Set(name, value)
+	}
+}
+
+func districtText(d domain.District) string { return strconv.Itoa(int(d)) }
+
+// timeText is a time on the wire, or "" for the zero time.
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(domain.IndianStandardTime).Format(time.RFC3339Nano)
+}
+
+func placeText(sequence uint64, at time.Time) string {
+	if sequence != 0 {
+		return strconv.FormatUint(sequence, 10)
+	}
+	return timeText(at)
+}

@@ -1,0 +1,233 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/ledger"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+// Problem is an error as it crosses the wire: problem details (RFC 9457) with a
+// stable code. It holds no personal data. On the client's side it is the error
+// that a call returns, and errors.Is finds the ledger's own error in it, such as
+// [ledger.ErrFrozen].
+//
+// About a frozen person, and once any freeze holds about an unknown one, a
+// problem has its code and no other member.
+type Problem struct {
+	Title   string `json:"title,omitempty" doc:"What the status says, in words"`
+	Status  int    `json:"status,omitempty" doc:"HTTP status"`
+	Code    string `json:"code" doc:"Stable name of the problem" example:"bad_request"`
+	Field   string `json:"field,omitempty" doc:"The field or parameter to look at"`
+	Detail  string `json:"detail,omitempty" doc:"A sentence that says what to do"`
+	Request string `json:"request,omitempty" doc:"The request's id, which the service's log has too"`
+}
+
+// The codes of problems that are about the request, not the ledger.
+const (
+	codeBadRequest   = "bad_request"
+	codeUnauthorised = "unauthorised"
+	codeForbidden    = "forbidden"
+	codeNoSuchRoute  = "no_such_route"
+	codeMethod       = "method_not_allowed"
+	codeTooLarge     = "too_large"
+	codeEncoding     = "unsupported_encoding"
+	codeTooSlow      = "too_slow"
+	codeBusy         = "busy"
+	codeStopping     = "shutting_down"
+	codeInternal     = "internal"
+	codeUnusableView = "view_unusable"
+)
+
+// statusRejected is the status of every [domain.Rejection], and of nothing else.
+const statusRejected = http.StatusUnprocessableEntity
+
+// condition is an error of the rooms below that has a code on the wire.
+type condition struct {
+	code   string
+	status int
+	err    error
+}
+
+// conditions are read in both directions: the server finds the code of an error,
+// the client the error of a code.
+var conditions = []condition{
+	{"frozen", http.StatusUnavailableForLegalReasons, ledger.ErrFrozen},
+	{"unknown_view", http.StatusNotFound, projections.ErrUnknownView},
+	{"not_found", http.StatusNotFound, ledger.ErrNotFound},
+	{codeBadRequest, http.StatusBadRequest, ledger.ErrBadRequest},
+	{"too_many_rows", http.StatusBadRequest, projections.ErrTooManyRows},
+	{"storage_full", http.StatusInsufficientStorage, eventstore.ErrFull},
+	{"undecided", http.StatusServiceUnavailable, ledger.ErrUndecided},
+	{codeStopping, http.StatusServiceUnavailable, ledger.ErrClosed},
+	{codeStopping, http.StatusServiceUnavailable, eventstore.ErrClosed},
+	{"store_unreachable", http.StatusServiceUnavailable, eventstore.ErrUnreachable},
+	{"key_missing", http.StatusInternalServerError, vault.ErrKeyMissing},
+	{codeUnusableView, http.StatusInternalServerError, projections.ErrCorrupt},
+	{codeUnusableView, http.StatusInternalServerError, projections.ErrVersion},
+	{codeUnusableView, http.StatusInternalServerError, projections.ErrOtherLedger},
+}
+
+func newProblem(status int, code, detail string) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+}
+
+// problemOf finds what an error is on the wire. Its text is passed on only where
+// it was made for whoever asks; known is false for an error that has no code,
+// whose text is for the log.
+func problemOf(err error) (p *Problem, known bool) {
+	var rejection *domain.Rejection
+	var unusable *projections.ViewError
+	switch {
+	case errors.As(err, &p):
+		return p, true
+	case errors.As(err, &rejection):
+		p = newProblem(statusRejected, string(rejection.Code), rejection.Message)
+		p.Field = rejection.Field
+		return p, true
+	case errors.Is(err, ledger.ErrFrozen):
+		return &Problem{Code: "frozen"}, true
+	case errors.Is(err, ledger.ErrBadRequest):
+		return newProblem(http.StatusBadRequest, codeBadRequest, strings.TrimPrefix(err.Error(), ledger.ErrBadRequest.Error()+": ")), true
+	case errors.As(err, &unusable):
+		// Not its cause, which is Pebble's and long.
+		bare := projections.ViewError{View: unusable.View, Err: unusable.Err}
+		return newProblem(http.StatusInternalServerError, codeUnusableView, bare.Error()), true
+	}
+	for _, c := range conditions {
+		if errors.Is(err, c.err) {
+			return newProblem(c.status, c.code, c.err.Error()), true
+		}
+	}
+	return internalProblem(), false
+}
+
+func internalProblem() *Problem {
+	return newProblem(http.StatusInternalServerError, codeInternal, "something went wrong here; the service's log tells what, under the request's id")
+}
+
+// signed returns the problem with the request's id, by which the log is
+// searched. A frozen person's stays as bare as it is.
+func (p *Problem) signed(request string) *Problem {
+	if p.Status == 0 {
+		return p
+	}
+	named := *p
+	named.Request = request
+	return &named
+}
+
+// Error returns the detail, or what the code stands for.
+func (p *Problem) Error() string {
+	if p.Detail != "" {
+		return p.Detail
+	}
+	if err := p.Unwrap(); err != nil {
+		return err.Error()
+	}
+	return p.Code
+}
+
+// Unwrap returns the ledger's own error for the code, or nil.
+func (p *Problem) Unwrap() error {
+	for _, c := range conditions {
+		if c.code == p.Code {
+			return c.err
+		}
+	}
+	return nil
+}
+
+// asError is the error that the ledger itself would have returned, where there is
+// one type for it.
+func (p *Problem) asError() error {
+	if p.Status == statusRejected {
+		return &domain.Rejection{Code: domain.Code(p.Code), Field: p.Field, Message: p.Detail}
+	}
+	return p
+}
+
+// GetStatus returns the HTTP status.
+func (p *Problem) GetStatus() int {
+	if p.Status != 0 {
+		return p.Status
+	}
+	for _, c := range conditions {
+		if c.code == p.Code {
+			return c.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// ContentType makes the framework send a problem as what it is.
+func (p *Problem) ContentType(string) string { return problemType }
+
+const problemType = "application/problem+json"
+
+// write answers with the problem. Nothing may have been written before.
+func (p *Problem) write(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set("Content-Type", problemType)
+	switch p.Code {
+	case codeUnauthorised:
+		header.Set("WWW-Authenticate", `Bearer realm="bahi"`)
+	case codeBusy:
+		header.Set("Retry-After", "1")
+	}
+	w.WriteHeader(p.GetStatus())
+	_ = json.NewEncoder(w).Encode(p) // whoever asked may be gone
+}
+
+func init() {
+	// The framework makes errors of its own for what it cannot parse. They quote
+	// what they could not parse, which may be anybody's number: keep where and
+	// why, and leave out what.
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return frameworkProblem(status, message, errs)
+	}
+	huma.NewErrorWithContext = func(_ huma.Context, status int, message string, errs ...error) huma.StatusError {
+		return frameworkProblem(status, message, errs)
+	}
+	huma.DefaultArrayNullable = false
+}
+
+func frameworkProblem(status int, message string, errs []error) *Problem {
+	switch status {
+	case http.StatusRequestEntityTooLarge:
+		return newProblem(status, codeTooLarge, "the body is longer than this route takes")
+	case http.StatusRequestTimeout:
+		return newProblem(status, codeTooSlow, "the body came too slowly; send it again")
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	default:
+		return internalProblem()
+	}
+	p := newProblem(http.StatusBadRequest, codeBadRequest, message)
+	for _, err := range errs {
+		var detailer huma.ErrorDetailer
+		if !errors.As(err, &detailer) {
+			continue
+		}
+		detail := detailer.ErrorDetail()
+		if detail.Message == unknownParameter {
+			p.Detail = "the route has no such query parameter; /openapi.json lists those it has"
+			break
+		}
+		_, p.Field, _ = strings.Cut(detail.Location, ".")
+		p.Detail = detail.Message
+		break
+	}
+	return p
+}
+
+// unknownParameter is the framework's word for a query parameter that a route
+// does not have. Its name is the sender's and is not repeated.
+const unknownParameter = "unknown query parameter"

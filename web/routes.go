@@ -1,0 +1,171 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"bahi/ledger"
+	"bahi/projections"
+)
+
+// register adds every route, and makes the OpenAPI document from them.
+func (s *Server) register() {
+	s.api = humago.New(s.mux, apiConfig())
+	s.api.UseMiddleware(s.authorise)
+
+	stream(s, huma.Operation{
+		OperationID: opSubmit, Method: http.MethodPost, Path: "/v1/submissions", Tags: tags("Submissions"),
+		Summary: "Submit registrations, doses and other submissions",
+		Description: "One submission a line; one verdict a line comes back, in the order of the input, while the rest is still being sent. " +
+			"A line that is refused never affects another. A submission without an id is answered by its line's number. " +
+			"Whoever sends more than some megabytes has to read at the same time. When the answer ends with a problem, or breaks off, " +
+			"send everything that has no verdict again: nothing is stored twice. Freezes and reversal decisions need the authority's token.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{ndjsonType: {
+			Schema:  &huma.Schema{Type: huma.TypeString, Description: "Submissions, one JSON object a line, each at most 64 KiB"},
+			Example: submissionExample,
+		}}},
+	}, lineOf[verdictLine], func(hctx huma.Context, _ *struct{}) { s.submit(hctx) })
+
+	answer(s, huma.Operation{
+		OperationID: opCounts, Method: http.MethodGet, Path: "/v1/districts/{code}/counts", Tags: tags("Counts"),
+		Summary: "How many are registered, vaccinated and frozen in a district",
+		Description: "The count-only view: people by their home district, doses by the district where they were given. " +
+			"A count has two days: the one it happened (as_of) and the one it was recorded (as_known).",
+	}, s.counts)
+
+	answer(s, huma.Operation{
+		OperationID: opPerson, Method: http.MethodGet, Path: "/v1/people/{reference}", Tags: tags("People"),
+		Summary: "One person's details, recorded before they are shown",
+		Description: "The reading is recorded, who and for what purpose, before it is answered. About a frozen person the answer is 451 with {\"code\":\"frozen\"} " +
+			"and no other member; once any freeze holds in the ledger, so it is about an unknown number.",
+		Responses: s.problems(http.StatusNotFound, http.StatusUnavailableForLegalReasons),
+	}, s.person)
+
+	answer(s, huma.Operation{
+		OperationID: opFreeze, Method: http.MethodPost, Path: "/v1/freezes", Tags: tags("Authority"),
+		Summary: "Order a freeze, carry it out, and get its receipt",
+		Description: "The body is a submission of type freeze. The same order again gets the same receipt. " +
+			"The answer comes when keys and rows are gone; when it does not come, send the same order again.",
+		MaxBodyBytes:    s.limits.json,
+		BodyReadTimeout: -1, // body has its own
+		Responses:       s.problems(statusRejected),
+	}, s.freeze)
+	// The framework documents a body that it does not parse as bytes.
+	s.api.OpenAPI().Paths["/v1/freezes"].Post.RequestBody.Content["application/json"].Schema = s.schema(reflect.TypeFor[freezeBody]())
+
+	answer(s, huma.Operation{
+		OperationID: opReversals, Method: http.MethodGet, Path: "/v1/reversals", Tags: tags("Authority"),
+		Summary: "Requests for a lower status that wait for a decision",
+	}, s.reversals)
+
+	answer(s, huma.Operation{
+		OperationID: opAuthorityKey, Method: http.MethodPost, Path: "/v1/authority-key", Tags: tags("Authority"),
+		Summary:         "Make later handovers go to this key of the authority",
+		Description:     "Check first that somebody holds the private key: keys handed over to a key that nobody has are lost.",
+		MaxBodyBytes:    s.limits.json,
+		BodyReadTimeout: -1,
+	}, s.adoptAuthorityKey)
+
+	stream(s, huma.Operation{
+		OperationID: opEvents, Method: http.MethodGet, Path: "/v1/events", Tags: tags("History"),
+		Summary: "History for analysts, one event a line",
+		Description: "In the order of the ledger, up to its head at the start. Pseudonyms are made for this one export: the same person has the same one within it " +
+			"and another in the next.",
+	}, lineOf[ledger.ReplayEvent], s.events)
+
+	stream(s, huma.Operation{
+		OperationID: opAudit, Method: http.MethodGet, Path: "/v1/audit", Tags: tags("History"),
+		Summary: "Who looked at whose details, when and why, one reading a line",
+	}, lineOf[auditLine], func(hctx huma.Context, _ *struct{}) {
+		s.reading(hctx, func(ctx context.Context, out *lines) error {
+			return list(ctx, out, mapped(s.ledger.AuditList(ctx), auditLineOf))
+		})
+	})
+
+	answer(s, huma.Operation{
+		OperationID: opProjections, Method: http.MethodGet, Path: "/v1/projections", Tags: tags("Operation"),
+		Summary: "How far each projection has folded the ledger",
+	}, func(ctx context.Context, _ *struct{}) ([]projections.ViewStatus, error) {
+		return s.ledger.Projections(ctx)
+	})
+
+	stream(s, huma.Operation{
+		OperationID: opRebuild, Method: http.MethodPost, Path: "/v1/projections/{name}/rebuild", Tags: tags("Operation"),
+		Summary:     "Rebuild a projection from the ledger",
+		Description: "It is built beside the live one and takes its place at the end. Lines of progress come first; the last line has the result.",
+	}, lineOf[workLine[rebuilt]], s.rebuild)
+
+	stream(s, huma.Operation{
+		OperationID: opVerifyProjections, Method: http.MethodPost, Path: "/v1/projections/verify", Tags: tags("Operation"),
+		Summary:     "Compare projections with what the ledger says they must be",
+		Description: "Lines of progress come first; the last line has the result.",
+	}, lineOf[workLine[ledger.VerifyReport]], s.verifyProjections)
+
+	answer(s, huma.Operation{
+		OperationID: opLedger, Method: http.MethodGet, Path: "/v1/ledger", Tags: tags("Operation"),
+		Summary: "The ledger at a glance",
+	}, func(ctx context.Context, _ *struct{}) (ledger.Info, error) { return s.ledger.Info(ctx) })
+
+	stream(s, huma.Operation{
+		OperationID: opVerifyLedger, Method: http.MethodPost, Path: "/v1/ledger/verify", Tags: tags("Operation"),
+		Summary:     "Read the whole ledger and recompute everything",
+		Description: "Lines of progress come first; the last line has the result.",
+	}, lineOf[workLine[ledger.VerifyReport]], func(hctx huma.Context, _ *struct{}) {
+		s.reading(hctx, func(ctx context.Context, out *lines) error {
+			return work(ctx, out, func(ctx context.Context, tell func(progress)) (ledger.VerifyReport, error) {
+				return s.ledger.Verify(ctx, func(done, total uint64) { tell(progress{Done: done, Total: total}) })
+			})
+		})
+	})
+
+	answer(s, huma.Operation{
+		OperationID: opIntakeKey, Method: http.MethodGet, Path: "/v1/intake-key", Tags: tags("Submissions"),
+		Summary:     "The public key that bundles published to NATS are sealed to",
+		Description: "It is no secret, but whoever can swap it on its way reads the bundles.",
+	}, func(context.Context, *struct{}) (intakeKey, error) {
+		return intakeKey{s.ledger.Vault().IntakePublicKey()}, nil
+	})
+
+	answer(s, huma.Operation{
+		OperationID: opHealth, Method: http.MethodGet, Path: "/healthz", Tags: tags("Operation"),
+		Summary: "Whether the service answers and its ledger can be read",
+	}, s.health)
+
+	s.publishOpenAPI()
+}
+
+func tags(t ...string) []string { return t }
+
+// answered is what the framework wants of a handler that answers with one value.
+type answered[T any] struct{ Body T }
+
+// answer adds a route that answers with one JSON value.
+func answer[I, O any](s *Server, op huma.Operation, do func(context.Context, *I) (O, error)) {
+	huma.Register(s.api, s.documented(op), func(ctx context.Context, in *I) (*answered[O], error) {
+		ctx, cancel := context.WithTimeout(ctx, s.limits.answer)
+		defer cancel()
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return &answered[O]{out}, nil
+	})
+}
+
+// stream adds a route that answers with NDJSON, whose lines have the schema.
+func stream[I any](s *Server, op huma.Operation, line func(*Server) *huma.Schema, do func(huma.Context, *I)) {
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "One JSON object a line. A stream that did not reach its end has a last line {\"problem\":{…}}.",
+		Content:     map[string]*huma.MediaType{ndjsonType: {Schema: line(s)}},
+	}}
+	op.BodyReadTimeout = -1
+	huma.Register(s.api, s.documented(op), func(_ context.Context, in *I) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(hctx huma.Context) { do(hctx, in) }}, nil
+	})
+}
+
+func lineOf[T any](s *Server) *huma.Schema { return s.schema(reflect.TypeFor[T]()) }

@@ -1,0 +1,123 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"bahi/ledger"
+)
+
+// Server answers HTTP for one ledger. It is an [http.Handler]; [Server.Serve]
+// adds the time-outs that only a listener can have.
+type Server struct {
+	ledger  *ledger.Ledger
+	roles   func(token string) (role string, ok bool)
+	log     *slog.Logger
+	limits  limits
+	mux     *http.ServeMux
+	api     huma.API
+	openAPI []byte
+
+	streams  places // of submissions
+	readings places // of the whole ledger
+
+	draining context.Context // done once the service is ending
+	drain    context.CancelFunc
+}
+
+// NewServer returns a server for a ledger, which stays the caller's to close, and
+// not before Serve has returned. Roles returns the role that a token gives, in a
+// time that does not tell how much of a wrong one is right, as
+// [vault.Vault.CheckRoleToken] does. Without a log nothing is logged.
+func NewServer(l *ledger.Ledger, roles func(token string) (role string, ok bool), log *slog.Logger) *Server {
+	return newServer(l, roles, log, defaultLimits)
+}
+
+func newServer(l *ledger.Ledger, roles func(string) (string, bool), log *slog.Logger, bounds limits) *Server {
+	s := &Server{
+		ledger: l, roles: roles, log: log, limits: bounds, mux: http.NewServeMux(),
+		streams: make(places, bounds.streams), readings: make(places, bounds.readings),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.draining, s.drain = context.WithCancel(context.Background())
+	s.register()
+	return s
+}
+
+// Listen listens on host:port. Without a host it is reached from this machine
+// only; to be reached from others, name an address of theirs, or 0.0.0.0.
+func Listen(address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: an address is host:port, such as 127.0.0.1:8080", address)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("something listens on %s already; stop it, or listen elsewhere: %w", address, err)
+	}
+	return l, err
+}
+
+// Serve answers the listener's connections until ctx is done, then lets requests
+// end: submissions that have arrived are decided and answered, what still streams
+// in is not read any more, and readings of the whole ledger are cut short with a
+// last line that says so. It closes the listener, and serves once.
+//
+// The error is the listener's, or says that some requests did not end in half a
+// minute. It is nil when everything did.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.limits.header,
+		IdleTimeout:       s.limits.answer,
+		MaxHeaderBytes:    s.limits.headers,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(bounded(listener, s.limits.connections)) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.drain()
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.drain)
+	defer cancel()
+	err := server.Shutdown(patience)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("some requests did not end in %s and were cut off: %w", s.limits.drain, err), server.Close())
+	}
+	<-failed
+	return err
+}
+
+// route finds the operation, or says in the same terms as every error that there
+// is none.
+func (s *Server) route(x *exchange, r *http.Request) {
+	if _, pattern := s.mux.Handler(r); pattern != "" {
+		s.mux.ServeHTTP(x, r)
+		return
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := *r
+		other.Method = method
+		if _, pattern := s.mux.Handler(&other); pattern != "" {
+			x.Header().Set("Allow", method)
+			x.refuse(newProblem(http.StatusMethodNotAllowed, codeMethod, "this route takes "+method))
+			return
+		}
+	}
+	x.refuse(newProblem(http.StatusNotFound, codeNoSuchRoute, "there is no such route; /openapi.json lists those there are"))
+}

@@ -1,0 +1,177 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"bahi/domain"
+	"bahi/intake"
+)
+
+const ndjsonType = "application/x-ndjson"
+
+// lines writes NDJSON. The answer begins with the first line: until then there
+// can still be a problem with a status of its own.
+type lines struct {
+	x       *exchange
+	before  func() // called before the first line; nil for nothing
+	out     *bufio.Writer
+	scratch []byte
+	begun   bool
+}
+
+func newLines(x *exchange) *lines { return &lines{x: x, out: bufio.NewWriterSize(x, 32<<10)} }
+
+func (l *lines) begin() {
+	if !l.begun {
+		l.begun = true
+		if l.before != nil {
+			l.before()
+		}
+		l.x.Header().Set("Content-Type", ndjsonType)
+	}
+}
+
+func (l *lines) value(v any) error {
+	l.begin()
+	e := json.NewEncoder(l.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func (l *lines) verdict(v domain.Verdict) error {
+	l.begin()
+	l.scratch = append(intake.AppendVerdict(l.scratch[:0], v), '\n')
+	_, err := l.out.Write(l.scratch)
+	return err
+}
+
+// flush sends what is written.
+func (l *lines) flush() error {
+	if err := l.out.Flush(); err != nil {
+		return err
+	}
+	return l.x.FlushError()
+}
+
+// end sends the rest; with a problem, as the answer when none has begun, or else
+// as the last line.
+func (l *lines) end(p *Problem) {
+	switch {
+	case p != nil && !l.begun:
+		l.x.refuse(p)
+		return
+	case p != nil:
+		_ = l.value(problemLine{p})
+	}
+	l.begin()
+	_ = l.flush() // nobody is left to tell
+}
+
+// problemLine is the last line of a stream that did not reach its end.
+type problemLine struct {
+	Problem *Problem `json:"problem"`
+}
+
+// reading does one of the few things that read the whole ledger: at most a few at
+// a time, and cut short when the service ends.
+func (s *Server) reading(hctx huma.Context, do func(context.Context, *lines) error) {
+	r, _ := humago.Unwrap(hctx)
+	x := exchangeOf(r.Context())
+	if !s.readings.take(r.Context(), 0) {
+		x.refuse(newProblem(http.StatusServiceUnavailable, codeBusy, "others are reading the whole ledger; try again in a while"))
+		return
+	}
+	defer s.readings.leave()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
+	out := newLines(x)
+	var p *Problem
+	if err := do(ctx, out); err != nil {
+		p = s.problem(r.Context(), err)
+	}
+	out.end(p)
+}
+
+// list answers with one line a value.
+func list[T any](ctx context.Context, out *lines, values iter.Seq2[T, error]) error {
+	for v, err := range values {
+		if err != nil {
+			return err
+		}
+		if err := out.value(v); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// workLine is a line of an answer that takes long: how far the work is, or, in
+// the last, what came of it.
+type workLine[T any] struct {
+	Progress *progress `json:"progress,omitempty"`
+	Result   *T        `json:"result,omitempty"`
+}
+
+// progress is how far a piece of work is; total 0 means that nobody knows.
+type progress struct {
+	View  string `json:"view,omitempty"`
+	Done  uint64 `json:"done"`
+	Total uint64 `json:"total"`
+}
+
+const (
+	progressEvery  = 200 * time.Millisecond
+	heartbeatEvery = 10 * time.Second // so that no proxy takes a long step for a dead line
+)
+
+// work does something long and answers with its progress and its result. However
+// often progress is called, a line is written every 200 ms at most.
+func work[T any](ctx context.Context, out *lines, do func(context.Context, func(progress)) (T, error)) error {
+	var mu sync.Mutex // protects last and news
+	var last progress
+	news := false
+	done := make(chan struct{})
+	var ticking sync.WaitGroup
+	ticking.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		spoke := time.Now()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			mu.Lock()
+			say, p := news || time.Since(spoke) >= heartbeatEvery, last
+			news = false
+			mu.Unlock()
+			if say {
+				spoke = time.Now()
+				_ = out.value(workLine[T]{Progress: &p}) // a client that is gone ends ctx
+				_ = out.flush()
+			}
+		}
+	})
+	result, err := do(ctx, func(p progress) {
+		mu.Lock()
+		last, news = p, true
+		mu.Unlock()
+	})
+	close(done)
+	ticking.Wait() // from here on out is ours alone
+	if err != nil {
+		return err
+	}
+	return out.value(workLine[T]{Result: &result})
+}

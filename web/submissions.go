@@ -1,0 +1,175 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"bahi/domain"
+	"bahi/intake"
+	"bahi/ledger"
+	"bahi/vault"
+)
+
+// submit decides the lines of the body and answers each with a verdict, in
+// their order, while the rest of the body is still coming: who sends more than
+// some megabytes has to read at the same time.
+func (s *Server) submit(hctx huma.Context) {
+	r, _ := humago.Unwrap(hctx)
+	x := exchangeOf(r.Context())
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		x.refuse(newProblem(http.StatusUnsupportedMediaType, codeEncoding, "send the lines uncompressed"))
+		return
+	}
+	if !s.streams.take(r.Context(), s.limits.wait) {
+		x.refuse(newProblem(http.StatusServiceUnavailable, codeBusy, "too many centres are submitting at this moment; try again in a second"))
+		return
+	}
+	defer s.streams.leave()
+
+	in := r.Body.(*body)
+	in.stream()
+	defer context.AfterFunc(s.draining, in.interrupt)()
+	_ = x.control.EnableFullDuplex() // HTTP/2 is full duplex by itself
+
+	out := newLines(x)
+	out.before = func() {
+		if !in.isOver() { // perhaps it is never read to its end
+			x.Header().Set("Connection", "close")
+		}
+	}
+	caller := ledger.Caller{Name: x.role, Authority: x.role == vault.RoleAuthority}
+	to := func(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error) {
+		return s.ledger.Submit(ctx, caller, submissions)
+	}
+	reader := readLines(r.Context(), in)
+	var p *Problem
+	if err := s.decide(r.Context(), reader.lines, out, to); err != nil {
+		p = s.submissionProblem(r.Context(), err)
+	}
+	out.end(p)
+	reader.stop(s.limits.linger)
+}
+
+func (s *Server) submissionProblem(ctx context.Context, err error) *Problem {
+	var timeout net.Error
+	switch {
+	case s.draining.Err() != nil:
+		p := newProblem(http.StatusServiceUnavailable, codeStopping, "the service is shutting down; send what has no verdict again later")
+		return p.signed(exchangeOf(ctx).id)
+	case errors.Is(err, errReading) && errors.As(err, &timeout) && timeout.Timeout():
+		p := newProblem(http.StatusRequestTimeout, codeTooSlow, "nothing more came; send what has no verdict again")
+		return p.signed(exchangeOf(ctx).id)
+	case errors.Is(err, errReading):
+		p := newProblem(http.StatusBadRequest, codeBadRequest, "the body broke off; send what has no verdict again")
+		return p.signed(exchangeOf(ctx).id)
+	}
+	return s.problem(ctx, err)
+}
+
+// errReading marks an error of the request's body.
+var errReading = errors.New("the body of the request cannot be read")
+
+// readAhead is how many lines are read while a bundle is decided.
+const readAhead = intake.BundleSize
+
+// lineReader reads a body ahead of those who decide.
+type lineReader struct {
+	in     *body
+	lines  chan found
+	cancel context.CancelFunc
+}
+
+// found is what the reader found next.
+type found struct {
+	item intake.Item
+	err  error
+}
+
+func readLines(ctx context.Context, in *body) *lineReader {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &lineReader{in, make(chan found, readAhead), cancel}
+	go func() {
+		defer close(r.lines)
+		for item, err := range intake.ReadNDJSON(in) {
+			select {
+			case r.lines <- found{item, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return r
+}
+
+// stop ends the reading and returns when it has ended. What still comes within
+// the time given is thrown away: a connection closed on a sender in the middle
+// of a word takes the answer with it.
+func (r *lineReader) stop(linger time.Duration) {
+	r.cancel()
+	r.in.within(linger)
+	for range r.lines {
+	}
+	_, _ = io.Copy(io.Discard, r.in)
+}
+
+// decide takes lines to the ledger in bundles: whatever has come, up to
+// [intake.BundleSize], after a few milliseconds' wait for company. So a file goes
+// in full bundles, and who sends one line and waits is answered at once. It holds
+// one bundle while the reader holds as many lines again.
+func (s *Server) decide(ctx context.Context, from <-chan found, out *lines, to intake.Submitter) error {
+	for more := true; more; {
+		var bundle []intake.Item
+		var readErr error
+		bundle, more, readErr = s.gather(from)
+		if len(bundle) > 0 {
+			if _, err := intake.Submit(ctx, each(bundle), to, out.verdict); err != nil {
+				return err
+			}
+			if err := out.flush(); err != nil {
+				return err
+			}
+		}
+		if readErr != nil {
+			return errors.Join(errReading, readErr)
+		}
+	}
+	return nil
+}
+
+// gather waits for a line and takes what comes with it. More is false when
+// nothing comes after.
+func (s *Server) gather(from <-chan found) (bundle []intake.Item, more bool, err error) {
+	var company <-chan time.Time
+	for len(bundle) < intake.BundleSize {
+		select {
+		case f, ok := <-from:
+			if !ok || f.err != nil {
+				return bundle, false, f.err
+			}
+			bundle = append(bundle, f.item)
+			if company == nil {
+				company = time.After(s.limits.gather)
+			}
+		case <-company:
+			return bundle, true, nil
+		}
+	}
+	return bundle, true, nil
+}
+
+func each(items []intake.Item) func(func(intake.Item, error) bool) {
+	return func(yield func(intake.Item, error) bool) {
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
