@@ -31,7 +31,7 @@ func ExampleWrite() {
 	fmt.Println(first)
 	// Output:
 	// 5 submissions of 1 district, 2021-01-16 to 2021-01-17: 3 registrations, 2 doses, 0 withdrawals.
-	// {"type":"registration","id":"0177093e-16c8-77bd-87f6-7f5f6d21a981","at":"2021-01-16T09:00:00+05:30","person":"29823937500233","district":208,"group":"HCW","name":"Ranju Choudhary","birth_year":1985,"sex":"F","mobile":"8955707930","photo_id":{"type":"AADHAAR","number":"159588836560"}}
+	// {"type":"registration","id":"0177093e-16c8-77bd-87f6-7f5f6d21a981","at":"2021-01-16T09:00:00+05:30","person":"29823937500233","district":208,"group":"HCW","name":"Ranju Choudhary","birth_year":1986,"sex":"F","mobile":"8955707930","photo_id":{"type":"AADHAAR","number":"159588836560"}}
 }
 
 // The story of the head district needs no file.

@@ -26,6 +26,7 @@ const (
 	forPhotoID
 	forCentre
 	forID
+	forDuplicate
 )
 
 func (p *people) hash(purpose uint64, n uint32) uint64 {
@@ -33,15 +34,20 @@ func (p *people) hash(purpose uint64, n uint32) uint64 {
 }
 
 // original returns the number of the person whose particulars this one bears: a
-// duplicate those of one entered a little before, everybody else their own.
+// duplicate those of somebody entered not long before, everybody else their own.
 func (p *people) original(n uint32) uint32 {
-	if int(n) >= len(p.marks) || p.marks[n]&markDuplicate == 0 {
+	if n == 0 || int(n) >= len(p.marks) || p.marks[n]&markDuplicate == 0 {
 		return n
 	}
-	for back := uint32(1); back <= 64 && back <= n; back++ {
-		if p.marks[n-back]&markDuplicate == 0 {
-			return n - back
+	at := n - 1 - uint32(p.hash(forDuplicate, n)%uint64(min(n, 8192)))
+	for range 1024 {
+		if p.marks[at]&markDuplicate == 0 {
+			return at
 		}
+		if at == 0 {
+			break
+		}
+		at--
 	}
 	return n
 }
@@ -101,10 +107,8 @@ func (p *people) birthYear(g domain.Group, n uint32) int {
 	chance := p.hash(forAge, p.original(n))
 	least, greatest := g.Ages()
 	switch g {
-	case domain.HealthCareWorker:
-		least, greatest = 21, 60
-	case domain.FrontLineWorker:
-		least, greatest = 20, 58
+	case domain.HealthCareWorker, domain.FrontLineWorker:
+		least, greatest = 20, 59
 	case domain.Age60Plus:
 		return 2022 - least - int(min(chance%38, chance>>32%38))
 	}
