@@ -1,0 +1,299 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// headerUUID carries a Watermill message's UUID.
+const headerUUID = "Bahi-Message"
+
+// Subscriber is a Watermill subscriber on a JetStream stream. Each topic, which
+// is a subject of the stream or a pattern, has a durable pull consumer of that
+// name, on which the server lets one message be out at a time. So messages of a
+// topic are handled strictly in their order: over a nack, over a crash, and over
+// any number of subscribers on any number of machines. Whoever wants
+// concurrency subscribes to several topics.
+//
+// While a message is being handled the server is told so; when nobody tells it
+// anything for AckWait, the message is delivered again. The connection is the
+// caller's and is not closed.
+type Subscriber struct {
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	options SubscriberOptions
+
+	closing chan struct{} // closed when no more messages are wanted
+	giveUp  chan struct{} // closed when those in hand are given back
+	mu      sync.Mutex    // guards closed and running.Add against running.Wait
+	closed  bool
+	running sync.WaitGroup // one a subscription
+}
+
+// SubscriberOptions are how a [Subscriber] treats its messages. Zero values
+// stand for the defaults named.
+type SubscriberOptions struct {
+	Stream    string        // which has to exist
+	AckWait   time.Duration // 15 s: how long after a crash a message is delivered again
+	NackDelay time.Duration // 0: after a nack a message is delivered again at once
+	Grace     time.Duration // 0: how long Close waits for messages in hand before it gives them back
+	Log       *slog.Logger  // slog.Default: says when the server is out of reach
+}
+
+// NewSubscriber returns a subscriber on a stream.
+func NewSubscriber(conn *nats.Conn, options SubscriberOptions) (*Subscriber, error) {
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use JetStream: %w", err)
+	}
+	if options.AckWait == 0 {
+		options.AckWait = 15 * time.Second
+	}
+	if options.Log == nil {
+		options.Log = slog.Default()
+	}
+	return &Subscriber{conn: conn, js: js, options: options, closing: make(chan struct{}), giveUp: make(chan struct{})}, nil
+}
+
+var errClosed = errors.New("closed")
+
+// Subscribe delivers the topic's messages until ctx is done or the subscriber
+// is closed; either closes the channel. A message's context ends with its ack or
+// nack, or when it is given back to the server unhandled. What the message came
+// as is told by [OriginOf].
+func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("subscribing to %s: %w", topic, errClosed)
+	}
+	incoming, err := s.consume(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan *message.Message)
+	s.running.Go(func() {
+		defer close(out)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		wanted, stop := context.WithCancel(ctx) // ends when no more messages are wanted
+		defer stop()
+		go func() {
+			select {
+			case <-s.closing:
+				stop()
+			case <-wanted.Done():
+			}
+		}()
+		for incoming != nil {
+			s.relay(ctx, wanted, incoming, out)
+			incoming = s.again(wanted, topic)
+		}
+	})
+	return out, nil
+}
+
+// consume makes sure of the topic's consumer and begins to pull from it.
+func (s *Subscriber) consume(ctx context.Context, topic string) (jetstream.MessagesContext, error) {
+	consumer, err := s.js.CreateOrUpdateConsumer(ctx, s.options.Stream, jetstream.ConsumerConfig{
+		Durable:       durableName(topic),
+		FilterSubject: topic,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       s.options.AckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: 1, // what keeps the order
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot subscribe to %s of stream %s: %w", topic, s.options.Stream, err)
+	}
+	incoming, err := consumer.Messages(jetstream.PullMaxMessages(2), jetstream.PullThresholdMessages(2))
+	if err != nil {
+		return nil, fmt.Errorf("cannot pull %s of stream %s: %w", topic, s.options.Stream, err)
+	}
+	return incoming, nil
+}
+
+// again takes up pulling after the server took the consumer away, or returns nil
+// when no more messages are wanted.
+func (s *Subscriber) again(wanted context.Context, topic string) jetstream.MessagesContext {
+	const pause = time.Second
+	for {
+		if wanted.Err() != nil || s.conn.IsClosed() {
+			return nil
+		}
+		s.options.Log.Warn("the subscription ended; trying again", "stream", s.options.Stream, "topic", topic)
+		select {
+		case <-wanted.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		if incoming, err := s.consume(wanted, topic); err == nil {
+			return incoming
+		}
+	}
+}
+
+// relay hands over messages until no more are wanted or the consumer is gone.
+//
+// The iterator of nats.go looks only at the beginning of Next whether it must
+// ask the server for more, and does not ask while its last request is still
+// being sent. When the answer overtakes the end of the sending, it waits for 30
+// seconds with nothing asked for. Two requests ahead make that rare, and looking
+// again four times a second makes it short.
+func (s *Subscriber) relay(ctx, wanted context.Context, incoming jetstream.MessagesContext, out chan<- *message.Message) {
+	next := func() (jetstream.Msg, error) {
+		ctx, cancel := context.WithTimeout(wanted, 250*time.Millisecond)
+		defer cancel()
+		return incoming.Next(jetstream.NextContext(ctx))
+	}
+	for {
+		msg, err := next()
+		switch {
+		case err == nil:
+			s.deliver(ctx, wanted, msg, out)
+		case errors.Is(err, context.DeadlineExceeded) && wanted.Err() == nil:
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			// The link is down; the client asks again when it is back.
+		default:
+			giveBack(incoming)
+			return
+		}
+	}
+}
+
+// giveBack ends the pulling and returns what had arrived meanwhile, which
+// otherwise would come again only after AckWait.
+func giveBack(incoming jetstream.MessagesContext) {
+	incoming.Drain()
+	for {
+		msg, err := incoming.Next()
+		if err != nil {
+			return
+		}
+		_ = msg.Nak() // if it is lost, AckWait does the same, later
+	}
+}
+
+// deliver hands over one message and waits for what becomes of it. An ack or nack
+// that gets lost on its way to the server means that the message is delivered
+// again, so their errors need no care.
+func (s *Subscriber) deliver(ctx, wanted context.Context, msg jetstream.Msg, out chan<- *message.Message) {
+	ctx, cancel := context.WithCancel(withOrigin(ctx, msg))
+	defer cancel()
+	m := received(msg)
+	m.SetContext(ctx)
+	busy := time.NewTicker(s.options.AckWait / 3)
+	defer busy.Stop()
+	handed := false
+	for !handed {
+		select {
+		case out <- m:
+			handed = true
+		case <-busy.C:
+			_ = msg.InProgress()
+		case <-wanted.Done():
+			_ = msg.Nak()
+			return
+		}
+	}
+	for {
+		select {
+		case <-m.Acked():
+			_ = msg.Ack()
+			return
+		case <-m.Nacked():
+			if s.options.NackDelay == 0 {
+				_ = msg.Nak()
+			} else {
+				_ = msg.NakWithDelay(s.options.NackDelay)
+			}
+			return
+		case <-busy.C:
+			_ = msg.InProgress()
+		case <-ctx.Done():
+			_ = msg.Nak()
+			return
+		case <-s.giveUp:
+			_ = msg.Nak()
+			return
+		}
+	}
+}
+
+// Close ends every subscription, waiting up to Grace for messages in hand to be
+// acked or nacked. It may be called again, and waits each time.
+func (s *Subscriber) Close() error {
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if first {
+		close(s.closing)
+		time.AfterFunc(s.options.Grace, func() { close(s.giveUp) })
+	}
+	s.running.Wait()
+	if s.conn.IsConnected() {
+		// So that the last acks are on their way before the connection ends.
+		if err := s.conn.FlushTimeout(5 * time.Second); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			return fmt.Errorf("flushing acknowledgements: %w", err)
+		}
+	}
+	return nil
+}
+
+// durableName is the name of a topic's consumer; a name may not hold what makes
+// subjects and patterns.
+func durableName(topic string) string {
+	return strings.NewReplacer(".", "_", "*", "any", ">", "all").Replace(topic)
+}
+
+// received turns a message of the server's into Watermill's. A header that is
+// repeated counts with its first value; those of the server's own are left out.
+func received(msg jetstream.Msg) *message.Message {
+	headers := msg.Headers()
+	m := message.NewMessage(headers.Get(headerUUID), msg.Data())
+	for name, values := range headers {
+		if name != headerUUID && !strings.HasPrefix(name, "Nats-") && len(values) > 0 {
+			m.Metadata.Set(name, values[0])
+		}
+	}
+	if m.UUID == "" {
+		if meta, err := msg.Metadata(); err == nil {
+			m.UUID = meta.Stream + "-" + strconv.FormatUint(meta.Sequence.Stream, 10)
+		}
+	}
+	return m
+}
+
+// Origin is where a message came from.
+type Origin struct {
+	Subject   string
+	Sequence  uint64 // in its stream
+	Delivered uint64 // how many times it has been delivered, this time included
+}
+
+type originKey struct{}
+
+func withOrigin(ctx context.Context, msg jetstream.Msg) context.Context {
+	origin := Origin{Subject: msg.Subject()}
+	if meta, err := msg.Metadata(); err == nil {
+		origin.Sequence, origin.Delivered = meta.Sequence.Stream, meta.NumDelivered
+	}
+	return context.WithValue(ctx, originKey{}, origin)
+}
+
+// OriginOf returns where the message came from whose context this is.
+func OriginOf(ctx context.Context) (Origin, bool) {
+	o, ok := ctx.Value(originKey{}).(Origin)
+	return o, ok
+}
