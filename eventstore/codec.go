@@ -70,7 +70,10 @@ func Decode(data []byte) (Commit, error) {
 }
 
 func decode(data []byte) (Commit, error) {
-	var message wire.Commit
+	// The message is used again: nothing of the commit refers to it, only to
+	// data, and the next decoding puts other references in their place.
+	message := wire.CommitFromVTPool()
+	defer message.ReturnToVTPool()
 	if err := message.UnmarshalVTUnsafe(data); err != nil {
 		return Commit{}, ErrMalformed // the cause could quote what it met
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,46 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s came back as\n%+v\nwant\n%+v", name, got, c)
 		}
 	}
+}
+
+// TestDecodeConcurrently: commits of all kinds, and bytes that are refused
+// midway, do not disturb one another by the messages that are used again.
+func TestDecodeConcurrently(t *testing.T) {
+	t.Parallel()
+	commits := []Commit{oneOfEach(), bundle(1, 40), bundle(2, 3), bundle(3, 100)}
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			var decoded []Commit
+			for i := range 100 {
+				data, err := Encode(commits[(i+worker)%len(commits)])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := Decode(bytes.Clone(data[:len(data)/2])); !errors.Is(err, ErrMalformed) {
+					t.Errorf("half a commit: %v", err)
+				}
+				c, err := Decode(data)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				decoded = append(decoded, c)
+			}
+			for i, c := range decoded {
+				for _, e := range c.Entries {
+					if e, ok := e.Event.(domain.PersonRegistered); ok {
+						_ = append(e.Sealed, bytes.Repeat([]byte{1}, 500)...) // must not reach another event
+					}
+				}
+				if !reflect.DeepEqual(c, commits[(i+worker)%len(commits)]) {
+					t.Errorf("commit %d has changed since it was decoded", i)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestGolden reads the bytes that the first version wrote. They stand in

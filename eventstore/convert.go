@@ -122,6 +122,16 @@ func (n *narrowing) district(v uint32) domain.District {
 	return domain.District(v)
 }
 
+// shared returns b without room behind it: an append to what shares a message's
+// memory must not write into the message, nor into the one that a pooled
+// message was filled from before.
+func shared(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b[:len(b):len(b)]
+}
+
 // text copies s, which shares the message's memory.
 func (n *narrowing) text(s string) string {
 	if !utf8.ValidString(s) {

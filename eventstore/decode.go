@@ -15,14 +15,14 @@ func fromWire(from *wire.Entry) (domain.Event, error) {
 		m := from.PersonRegistered
 		event = domain.PersonRegistered{
 			Person: n.token(m.Person), Cohort: n.cohort(m.District, m.Group, m.Generation), Sex: n.sex(m.Sex),
-			Day: domain.Day(m.Day), Closed: m.Closed, Sealed: m.Sealed,
+			Day: domain.Day(m.Day), Closed: m.Closed, Sealed: shared(m.Sealed),
 		}
 	case *wire.Entry_DoseAdministered:
 		m := from.DoseAdministered
 		event = domain.DoseAdministered{
 			Person: n.token(m.Person), Cohort: n.cohort(m.District, m.Group, m.Generation), Sex: n.sex(m.Sex),
 			Dose:   n.dose(m.Number, m.Vaccine, m.DoseDay, m.DoseDistrict),
-			Before: n.status(m.Before), After: n.status(m.After), Sealed: m.Sealed,
+			Before: n.status(m.Before), After: n.status(m.After), Sealed: shared(m.Sealed),
 		}
 	case *wire.Entry_RegistrationWithdrawn:
 		m := from.RegistrationWithdrawn
@@ -86,7 +86,7 @@ func fromWire(from *wire.Entry) (domain.Event, error) {
 		event = domain.HolderEnrolled{Holder: n.text(from.HolderEnrolled.Holder)}
 	case *wire.Entry_AuthorityKeyAdopted:
 		m := from.AuthorityKeyAdopted
-		event = domain.AuthorityKeyAdopted{Key: n.hash(m.Key), Public: m.Public}
+		event = domain.AuthorityKeyAdopted{Key: n.hash(m.Key), Public: shared(m.Public)}
 	default:
 		return nil, ErrMalformed // an unknown event was found as an unknown field
 	}
