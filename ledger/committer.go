@@ -236,9 +236,9 @@ func weight(e domain.Event) int {
 // recorded is the time at which a is recorded: never before what was recorded
 // already, and in a sandbox the submission's own.
 func (c *committer) recorded(d *projections.Draft, a *ask) time.Time {
-	at := a.when()
-	if !c.sandbox {
-		at = c.now()
+	at, now := a.when(), c.now()
+	if !c.sandbox || at.After(now) {
+		at = now
 	}
 	if last := d.LastRecorded(); at.Before(last) {
 		return last

@@ -35,7 +35,7 @@ func (l *Ledger) PendingReversals(ctx context.Context, district domain.District,
 		out = append(out, PendingReversal{
 			Request: p.Request, District: p.Cohort.District, Group: p.Cohort.Group,
 			From: p.From, To: p.To, Requested: p.Recorded,
-			DueFrom: p.Recorded + 3, Overdue: overdue,
+			DueFrom: domain.ReversalDueFrom(p.Recorded), Overdue: overdue,
 		})
 	}
 	slices.SortFunc(out, func(a, b PendingReversal) int {

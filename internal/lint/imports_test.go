@@ -23,13 +23,14 @@ var rooms = map[string][]string{
 	"ledger":      {"domain", "eventstore", "vault", "projections"},
 	"intake":      {"domain", "eventstore", "vault", "projections", "ledger"},
 	"web":         {"domain", "eventstore", "vault", "projections", "ledger", "intake"},
-	"cmd":         {"domain", "eventstore", "vault", "projections", "ledger", "intake", "web", "synth"},
+	"bench":       {"domain", "eventstore", "vault", "projections", "ledger"},
+	"cmd":         {"domain", "eventstore", "vault", "projections", "ledger", "intake", "web", "synth", "bench"},
 	"internal":    {"domain", "eventstore"},
 }
 
 // owners says which rooms may import a library that others must not know of.
 var owners = map[string][]string{
-	"github.com/nats-io/":           {"eventstore", "intake", "internal"},
+	"github.com/nats-io/":           {"eventstore", "intake", "bench", "internal"},
 	"github.com/cockroachdb/pebble": {"projections"},
 	"github.com/ThreeDotsLabs/":     {"intake"},
 	"github.com/spf13/cobra":        {"cmd"},
