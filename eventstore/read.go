@@ -175,21 +175,25 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 	if end <= want.after {
 		return nil
 	}
-	if !want.follow && want.subject == "" && end-want.after <= few {
-		for sequence := want.after + 1; sequence <= end; sequence++ {
-			m, err := stream.GetMsg(ctx, sequence)
+	last := want.after
+	if !want.follow && want.subject == "" && end-last <= few {
+		for last < end {
+			m, err := stream.GetMsg(ctx, last+1)
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				break // a hole; the reader below says how far it goes
+			}
 			if err != nil {
 				return s.ended(ctx, name, err)
 			}
-			if !take(m.Subject, sequence, m.Data) {
+			last++
+			if !take(m.Subject, last, m.Data) || last == end {
 				return nil
 			}
 		}
-		return nil
 	}
 	config := jetstream.OrderedConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:       want.after + 1,
+		OptStartSeq:       last + 1,
 		InactiveThreshold: abandoned,
 	}
 	if want.subject != "" {
@@ -215,7 +219,7 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 	defer messages.Stop()
 	defer stop()
 
-	for last := want.after; last < end; {
+	for last < end {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return s.ended(ctx, name, err)
