@@ -89,14 +89,18 @@ func problemOf(err error) (p *Problem, known bool) {
 	switch {
 	case errors.As(err, &p):
 		return p, true
+	case errors.Is(err, ledger.ErrFrozen):
+		return &Problem{Code: "frozen"}, true
+	case errors.Is(err, ledger.ErrBadRequest):
+		p = newProblem(http.StatusBadRequest, codeBadRequest, strings.TrimPrefix(err.Error(), ledger.ErrBadRequest.Error()+": "))
+		if errors.As(err, &rejection) {
+			p.Field, p.Detail = rejection.Field, rejection.Message
+		}
+		return p, true
 	case errors.As(err, &rejection):
 		p = newProblem(statusRejected, string(rejection.Code), rejection.Message)
 		p.Field = rejection.Field
 		return p, true
-	case errors.Is(err, ledger.ErrFrozen):
-		return &Problem{Code: "frozen"}, true
-	case errors.Is(err, ledger.ErrBadRequest):
-		return newProblem(http.StatusBadRequest, codeBadRequest, strings.TrimPrefix(err.Error(), ledger.ErrBadRequest.Error()+": ")), true
 	case errors.As(err, &unusable):
 		// Not its cause, which is Pebble's and long.
 		bare := projections.ViewError{View: unusable.View, Err: unusable.Err}
@@ -194,8 +198,8 @@ func init() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return frameworkProblem(status, message, errs)
 	}
-	huma.NewErrorWithContext = func(_ huma.Context, status int, message string, errs ...error) huma.StatusError {
-		return frameworkProblem(status, message, errs)
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		return frameworkProblem(status, message, errs).signed(exchangeOf(ctx.Context()).id)
 	}
 	huma.DefaultArrayNullable = false
 }

@@ -50,9 +50,10 @@ func (s *Server) register() {
 		Summary: "Order a freeze, carry it out, and get its receipt",
 		Description: "The body is a submission of type freeze. The same order again gets the same receipt. " +
 			"The answer comes when keys and rows are gone; when it does not come, send the same order again.",
-		MaxBodyBytes:    s.limits.json,
-		BodyReadTimeout: -1, // body has its own
-		Responses:       s.problems(statusRejected),
+		MaxBodyBytes:     s.limits.json,
+		BodyReadTimeout:  -1,   // body has its own
+		SkipValidateBody: true, // it is read as every submission is
+		Responses:        s.problems(statusRejected),
 	}, s.freeze)
 	// The framework documents a body that it does not parse as bytes.
 	s.api.OpenAPI().Paths["/v1/freezes"].Post.RequestBody.Content["application/json"].Schema = s.schema(reflect.TypeFor[freezeBody]())
