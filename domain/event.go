@@ -12,6 +12,9 @@ type Event interface{ event() }
 type LedgerFounded struct {
 	Origin  string // the ledger's name for itself, in checkpoints and receipts
 	Sandbox bool   // recorded times follow the submissions', so that history can be replayed as it happened
+	// Pepper is the id of the pepper under which every token of the ledger is
+	// made: with the keys of another ledger everybody would be a stranger.
+	Pepper [16]byte
 }
 
 // PersonRegistered says that a person is in the register.

@@ -56,7 +56,7 @@ func fromWire(from *wire.Entry) (domain.Event, error) {
 
 	case *wire.Entry_LedgerFounded:
 		m := from.LedgerFounded
-		event = domain.LedgerFounded{Origin: n.text(m.Origin), Sandbox: m.Sandbox}
+		event = domain.LedgerFounded{Origin: n.text(m.Origin), Sandbox: m.Sandbox, Pepper: n.uuid(m.Pepper)}
 	case *wire.Entry_FreezeOrdered:
 		m := from.FreezeOrdered
 		ordered := domain.FreezeOrdered{

@@ -55,7 +55,7 @@ func toWire(to *wire.Entry, event domain.Event) error {
 		to.Event = &wire.Entry_ReversalDecided{ReversalDecided: decided}
 
 	case domain.LedgerFounded:
-		to.Event = &wire.Entry_LedgerFounded{LedgerFounded: &wire.LedgerFounded{Origin: w.text(e.Origin), Sandbox: e.Sandbox}}
+		to.Event = &wire.Entry_LedgerFounded{LedgerFounded: &wire.LedgerFounded{Origin: w.text(e.Origin), Sandbox: e.Sandbox, Pepper: e.Pepper[:]}}
 	case domain.FreezeOrdered:
 		ordered := &wire.FreezeOrdered{
 			Freeze: e.Freeze[:], District: uint32(e.District), Standing: e.Standing, Mode: w.mode(e.Mode),

@@ -26,7 +26,7 @@ func oneOfEach() Commit {
 		domain.ReversalRequested{Request: request, Person: person, Cohort: cohort, Sex: domain.Female, Day: day, From: domain.Full, To: domain.Unvaccinated, Reason: domain.ReasonIssuedByMistake},
 		domain.ReversalDecided{Request: request, Person: person, Cohort: cohort, Sex: domain.Female, Day: day + 4, Approved: true, Before: domain.Full, After: domain.Unvaccinated,
 			TakenBack: []domain.Dose{{Number: 1, Vaccine: domain.Covaxin, Day: day - 40, District: 208}, dose}, By: "officer-7"},
-		domain.LedgerFounded{Origin: "bihar.bahi.example", Sandbox: true},
+		domain.LedgerFounded{Origin: "bihar.bahi.example", Sandbox: true, Pepper: [16]byte{7, 15: 8}},
 		domain.FreezeOrdered{Freeze: freeze, District: 208, Groups: []domain.Group{domain.HealthCareWorker, domain.FrontLineWorker},
 			Cohorts:  []domain.CohortSize{{Cohort: cohort, People: 11000}, {Cohort: domain.Cohort{District: 208, Group: domain.HealthCareWorker, Generation: 1}, People: 21329}},
 			Standing: true, Mode: domain.Erase, Order: "DL/2021/117", By: "authority", Day: day},

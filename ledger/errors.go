@@ -13,6 +13,8 @@ var (
 	// ErrSandbox says that a ledger founded with real time was asked to run as a
 	// sandbox.
 	ErrSandbox = errors.New("this ledger keeps real time and cannot be used as a sandbox; take another --data directory for replayed history")
+	// ErrOtherKeys says that the keys directory is not this ledger's.
+	ErrOtherKeys = errors.New("the keys directory belongs to another ledger, or was made anew; give the one this ledger was founded with, with --keys")
 	// ErrLocked says that another process has the data directory open.
 	ErrLocked = errors.New("the data directory is in use by another bahi; stop it, or use --server with its address")
 	// ErrClosed says that the ledger is shutting down; nothing of the call was stored.

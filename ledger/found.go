@@ -24,10 +24,10 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 	defer l.founding.Unlock()
 	if _, ok := l.register.Founded(); !ok {
 		l.sandbox = l.config.Sandbox
-		if err := l.note(ctx, 0, at, domain.LedgerFounded{Origin: "bahi/" + l.node, Sandbox: l.config.Sandbox}); err != nil {
+		if err := l.note(ctx, 0, at, domain.LedgerFounded{Origin: "bahi/" + l.node, Sandbox: l.config.Sandbox, Pepper: l.vault.PepperID()}); err != nil {
 			return err
 		}
-		if err := l.checkSandbox(); err != nil {
+		if err := l.checkFounding(); err != nil {
 			return err
 		}
 	}
@@ -53,12 +53,16 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// checkSandbox takes over what the ledger was founded as.
-func (l *Ledger) checkSandbox() error {
+// checkFounding takes over what the ledger was founded as, and refuses keys that
+// are another ledger's: under another pepper everybody would be a stranger.
+func (l *Ledger) checkFounding() error {
 	founded, ok := l.register.Founded()
 	if !ok {
 		l.sandbox = l.config.Sandbox
 		return nil
+	}
+	if founded.Pepper != l.vault.PepperID() {
+		return ErrOtherKeys
 	}
 	if l.config.Sandbox && !founded.Sandbox {
 		return ErrSandbox

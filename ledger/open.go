@@ -70,7 +70,7 @@ type Ledger struct {
 // written to the ledger before the first submission. A freeze that was left
 // unfinished is carried to its end before Open returns.
 //
-// Errors: ErrLocked, ErrSandbox, those of the event store
+// Errors: ErrLocked, ErrSandbox, ErrOtherKeys, those of the event store
 // (unreachable NATS), of the vault, and projections.ErrCorrupt for a view that
 // has to be rebuilt.
 func Open(ctx context.Context, config Config) (*Ledger, error) {
@@ -95,7 +95,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 	if err := l.openParts(ctx); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
-	if err := l.checkSandbox(); err != nil {
+	if err := l.checkFounding(); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
 	l.append = l.store.Append

@@ -1650,6 +1650,7 @@ type LedgerFounded struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Origin        string                 `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`    // the ledger's name for itself, in checkpoints and receipts
 	Sandbox       bool                   `protobuf:"varint,2,opt,name=sandbox,proto3" json:"sandbox,omitempty"` // recorded times follow the submissions'
+	Pepper        []byte                 `protobuf:"bytes,3,opt,name=pepper,proto3" json:"pepper,omitempty"`    // id of the pepper under which every token is made, 16 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1696,6 +1697,13 @@ func (x *LedgerFounded) GetSandbox() bool {
 		return x.Sandbox
 	}
 	return false
+}
+
+func (x *LedgerFounded) GetPepper() []byte {
+	if x != nil {
+		return x.Pepper
+	}
+	return nil
 }
 
 // FreezeOrdered: cohorts are closed for good.
@@ -2370,10 +2378,11 @@ const file_eventstore_wire_ledger_proto_rawDesc = "" +
 	"\x06number\x18\x01 \x01(\x0e2\x10.wire.DoseNumberR\x06number\x12'\n" +
 	"\avaccine\x18\x02 \x01(\x0e2\r.wire.VaccineR\avaccine\x12\x10\n" +
 	"\x03day\x18\x03 \x01(\x11R\x03day\x12\x1a\n" +
-	"\bdistrict\x18\x04 \x01(\rR\bdistrict\"A\n" +
+	"\bdistrict\x18\x04 \x01(\rR\bdistrict\"Y\n" +
 	"\rLedgerFounded\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x18\n" +
-	"\asandbox\x18\x02 \x01(\bR\asandbox\"\x8e\x02\n" +
+	"\asandbox\x18\x02 \x01(\bR\asandbox\x12\x16\n" +
+	"\x06pepper\x18\x03 \x01(\fR\x06pepper\"\x8e\x02\n" +
 	"\rFreezeOrdered\x12\x16\n" +
 	"\x06freeze\x18\x01 \x01(\fR\x06freeze\x12\x1a\n" +
 	"\bdistrict\x18\x02 \x01(\rR\bdistrict\x12#\n" +

@@ -1075,6 +1075,13 @@ func (m *LedgerFounded) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Pepper) > 0 {
+		i -= len(m.Pepper)
+		copy(dAtA[i:], m.Pepper)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Pepper)))
+		i--
+		dAtA[i] = 0x1a
+	}
 	if m.Sandbox {
 		i--
 		if m.Sandbox {
@@ -2199,6 +2206,10 @@ func (m *LedgerFounded) SizeVT() (n int) {
 	}
 	if m.Sandbox {
 		n += 2
+	}
+	l = len(m.Pepper)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5191,6 +5202,37 @@ func (m *LedgerFounded) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.Sandbox = bool(v != 0)
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pepper", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Pepper = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
