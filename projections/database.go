@@ -144,6 +144,8 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 		Logger:                      fatal{view},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { db.trouble.Store(&err) },
+			// Unless it is told, Pebble ends the process over a damaged table.
+			DataCorruption: func(i pebble.DataCorruptionInfo) { db.trouble.Store(&i.Details) },
 			FlushEnd: func(i pebble.FlushInfo) {
 				if i.Err == nil {
 					db.trouble.Store(nil)

@@ -95,7 +95,7 @@ type CountsRow struct {
 	District *domain.District `json:"district,omitempty"`
 	Group    *domain.Group    `json:"group,omitempty"`
 	Sex      *domain.Sex      `json:"sex,omitempty"`
-	Vaccine  *domain.Vaccine  `json:"vaccine,omitempty"`
+	Vaccine  *string          `json:"vaccine,omitempty"` // its code; "" in the row that counts people
 	Figures
 }
 
@@ -349,7 +349,8 @@ func (s *summary) named(k rowKey, f Figures) CountsRow {
 		case BySex:
 			row.Sex = &k.sex
 		case ByVaccine:
-			row.Vaccine = &k.vaccine
+			code := k.vaccine.String()
+			row.Vaccine = &code
 		case ByDay, ByDayKnown:
 			row.Day = &k.day
 		}

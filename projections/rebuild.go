@@ -113,9 +113,12 @@ func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, progress f
 	if err := g.foretell(ctx, from, next, head); err != nil {
 		return err
 	}
-	for g.Folded() > next.base().last.sequence+almost {
+	for {
 		if err := g.foldInto(ctx, from, next, g.Folded(), progress); err != nil {
 			return err
+		}
+		if g.Folded() <= next.base().last.sequence+almost {
+			break
 		}
 	}
 	if err := next.base().flush(ctx); err != nil {
@@ -124,7 +127,7 @@ func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, progress f
 
 	g.folding.Lock()
 	old, oldNumber := R(g.live.Load()), g.number
-	err = g.foldInto(ctx, from, next, old.base().last.sequence, progress)
+	err = g.foldInto(ctx, from, next, old.base().last.sequence, nil)
 	if err == nil {
 		err = next.base().flush(ctx)
 	}
