@@ -1,4 +1,4 @@
-package intake_test
+package intake
 
 import (
 	"testing"
@@ -7,8 +7,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"bahi/intake"
 )
 
 // TestConformance holds subscriber and publisher to Watermill's own suite, on a
@@ -28,11 +26,11 @@ func TestConformance(t *testing.T) {
 	}
 	construct := func(t *testing.T) (message.Publisher, message.Subscriber) {
 		conn := connect(t, s)
-		pub, err := intake.NewPublisher(conn)
+		pub, err := NewPublisher(conn)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sub, err := intake.NewSubscriber(conn, intake.SubscriberOptions{Stream: "TEST", AckWait: 2 * time.Second, Grace: 50 * time.Millisecond})
+		sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST", AckWait: 2 * time.Second, Grace: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/domain"
 )
 
 // headerUUID carries a Watermill message's UUID.
@@ -34,7 +36,6 @@ type Subscriber struct {
 	options SubscriberOptions
 
 	closing chan struct{} // closed when no more messages are wanted
-	giveUp  chan struct{} // closed when those in hand are given back
 	mu      sync.Mutex    // guards closed and running.Add against running.Wait
 	closed  bool
 	running sync.WaitGroup // one a subscription
@@ -46,7 +47,7 @@ type SubscriberOptions struct {
 	Stream    string        // which has to exist
 	AckWait   time.Duration // 15 s: how long after a crash a message is delivered again
 	NackDelay time.Duration // 0: after a nack a message is delivered again at once
-	Grace     time.Duration // 0: how long Close waits for messages in hand before it gives them back
+	Grace     time.Duration // 0: how long a message in hand may be finished after the end of the subscription
 	Log       *slog.Logger  // slog.Default: says when the server is out of reach
 }
 
@@ -62,15 +63,16 @@ func NewSubscriber(conn *nats.Conn, options SubscriberOptions) (*Subscriber, err
 	if options.Log == nil {
 		options.Log = slog.Default()
 	}
-	return &Subscriber{conn: conn, js: js, options: options, closing: make(chan struct{}), giveUp: make(chan struct{})}, nil
+	return &Subscriber{conn: conn, js: js, options: options, closing: make(chan struct{})}, nil
 }
 
 var errClosed = errors.New("closed")
 
 // Subscribe delivers the topic's messages until ctx is done or the subscriber
-// is closed; either closes the channel. A message's context ends with its ack or
-// nack, or when it is given back to the server unhandled. What the message came
-// as is told by [OriginOf].
+// is closed; either closes the channel, after the message in hand has been acked
+// or nacked or has had its time of Grace. A message's context has the values of
+// ctx and ends with its ack or nack, or when it is given back to the server
+// unhandled. What the message came as is told by [OriginOf].
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +86,6 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	out := make(chan *message.Message)
 	s.running.Go(func() {
 		defer close(out)
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
 		wanted, stop := context.WithCancel(ctx) // ends when no more messages are wanted
 		defer stop()
 		go func() {
@@ -96,7 +96,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 			}
 		}()
 		for incoming != nil {
-			s.relay(ctx, wanted, incoming, out)
+			s.relay(wanted, incoming, out)
 			incoming = s.again(wanted, topic)
 		}
 	})
@@ -150,7 +150,7 @@ func (s *Subscriber) again(wanted context.Context, topic string) jetstream.Messa
 // being sent. When the answer overtakes the end of the sending, it waits for 30
 // seconds with nothing asked for. Two requests ahead make that rare, and looking
 // again four times a second makes it short.
-func (s *Subscriber) relay(ctx, wanted context.Context, incoming jetstream.MessagesContext, out chan<- *message.Message) {
+func (s *Subscriber) relay(wanted context.Context, incoming jetstream.MessagesContext, out chan<- *message.Message) {
 	next := func() (jetstream.Msg, error) {
 		ctx, cancel := context.WithTimeout(wanted, 250*time.Millisecond)
 		defer cancel()
@@ -160,7 +160,7 @@ func (s *Subscriber) relay(ctx, wanted context.Context, incoming jetstream.Messa
 		msg, err := next()
 		switch {
 		case err == nil:
-			s.deliver(ctx, wanted, msg, out)
+			s.deliver(wanted, msg, out)
 		case errors.Is(err, context.DeadlineExceeded) && wanted.Err() == nil:
 		case errors.Is(err, jetstream.ErrNoHeartbeat):
 			// The link is down; the client asks again when it is back.
@@ -187,8 +187,8 @@ func giveBack(incoming jetstream.MessagesContext) {
 // deliver hands over one message and waits for what becomes of it. An ack or nack
 // that gets lost on its way to the server means that the message is delivered
 // again, so their errors need no care.
-func (s *Subscriber) deliver(ctx, wanted context.Context, msg jetstream.Msg, out chan<- *message.Message) {
-	ctx, cancel := context.WithCancel(withOrigin(ctx, msg))
+func (s *Subscriber) deliver(wanted context.Context, msg jetstream.Msg, out chan<- *message.Message) {
+	ctx, cancel := context.WithCancel(withOrigin(context.WithoutCancel(wanted), msg))
 	defer cancel()
 	m := received(msg)
 	m.SetContext(ctx)
@@ -206,6 +206,8 @@ func (s *Subscriber) deliver(ctx, wanted context.Context, msg jetstream.Msg, out
 			return
 		}
 	}
+	ended := wanted.Done()
+	var graceOver <-chan time.Time
 	for {
 		select {
 		case <-m.Acked():
@@ -220,27 +222,24 @@ func (s *Subscriber) deliver(ctx, wanted context.Context, msg jetstream.Msg, out
 			return
 		case <-busy.C:
 			_ = msg.InProgress()
-		case <-ctx.Done():
-			_ = msg.Nak()
-			return
-		case <-s.giveUp:
+		case <-ended:
+			ended, graceOver = nil, time.After(s.options.Grace)
+		case <-graceOver:
 			_ = msg.Nak()
 			return
 		}
 	}
 }
 
-// Close ends every subscription, waiting up to Grace for messages in hand to be
-// acked or nacked. It may be called again, and waits each time.
+// Close ends every subscription and waits for them. It may be called again, and
+// waits each time.
 func (s *Subscriber) Close() error {
 	s.mu.Lock()
-	first := !s.closed
-	s.closed = true
-	s.mu.Unlock()
-	if first {
+	if !s.closed {
+		s.closed = true
 		close(s.closing)
-		time.AfterFunc(s.options.Grace, func() { close(s.giveUp) })
 	}
+	s.mu.Unlock()
 	s.running.Wait()
 	if s.conn.IsConnected() {
 		// So that the last acks are on their way before the connection ends.
@@ -259,9 +258,16 @@ func durableName(topic string) string {
 
 // received turns a message of the server's into Watermill's. A header that is
 // repeated counts with its first value; those of the server's own are left out.
+// The message's name is its UUID header, if that is a UUID: names are logged,
+// and a sender may write anything. Otherwise it is the message's place in its
+// stream.
 func received(msg jetstream.Msg) *message.Message {
 	headers := msg.Headers()
-	m := message.NewMessage(headers.Get(headerUUID), msg.Data())
+	name := headers.Get(headerUUID)
+	if _, err := domain.ParseUUID(name); err != nil {
+		name = ""
+	}
+	m := message.NewMessage(name, msg.Data())
 	for name, values := range headers {
 		if name != headerUUID && !strings.HasPrefix(name, "Nats-") && len(values) > 0 {
 			m.Metadata.Set(name, values[0])

@@ -1,0 +1,580 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/internal/natstest"
+	"bahi/vault"
+)
+
+// brisk is a door's pace for tests.
+var brisk = pace{
+	ackWait: 2 * time.Second, nackDelay: 10 * time.Millisecond, grace: 5 * time.Second,
+	attempt: 5 * time.Second, pause: time.Millisecond, retries: 3,
+}
+
+// memory decides as a ledger does as far as the door is concerned: what it holds
+// is a duplicate.
+type memory struct {
+	mu    sync.Mutex
+	held  map[domain.UUID]bool
+	order []domain.UUID // in which they were accepted
+}
+
+func (m *memory) submit(_ context.Context, submissions []domain.Submission) ([]domain.Verdict, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	verdicts := make([]domain.Verdict, len(submissions))
+	for i, s := range submissions {
+		id := s.Head().ID
+		verdicts[i] = domain.Verdict{ID: id.String(), Outcome: domain.Accepted, Person: domain.PersonOf(s), Commit: 7}
+		if m.held[id] {
+			verdicts[i].Outcome = domain.Duplicate
+			continue
+		}
+		if m.held == nil {
+			m.held = make(map[domain.UUID]bool)
+		}
+		m.held[id] = true
+		m.order = append(m.order, id)
+	}
+	return verdicts, nil
+}
+
+// house is a ledger's server and keys, without the ledger.
+type house struct {
+	dir   string
+	store *eventstore.Store
+	keys  *vault.Vault
+	log   *syncBuffer
+}
+
+func openHouse(t *testing.T) *house {
+	t.Helper()
+	dir := t.TempDir()
+	store := natstest.OpenConfig(t, eventstore.Config{Dir: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", CentrePassword: "a password"})
+	keys, err := vault.Open(filepath.Join(dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keys.Close() })
+	return &house{dir: dir, store: store, keys: keys, log: &syncBuffer{}}
+}
+
+// serve opens a door and serves until the returned function, which waits for its
+// end, is called, or the test ends.
+func (h *house) serve(t *testing.T, submit Submitter) (stop func()) {
+	t.Helper()
+	conn, err := h.store.Connect("intake")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenDoor(t.Context(), conn, h.keys, submit, slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.pace = brisk
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Serve(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the door ended with %v", err)
+		}
+		conn.Close()
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// centre dials in as a centre does.
+func (h *house) centre(t *testing.T, options ClientOptions) *Client {
+	t.Helper()
+	options.InboxPrefix = eventstore.CentreInbox
+	options.NATS = []nats.Option{nats.UserInfo("centre", "a password")}
+	options.Pause = 10 * time.Millisecond
+	c, err := Dial("nats://"+h.store.Address(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// inside looks into the door's streams, as an operator.
+func (h *house) inside(t *testing.T) jetstream.JetStream {
+	t.Helper()
+	conn, err := h.store.Connect("operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+func (h *house) stored(t *testing.T, stream string) uint64 {
+	t.Helper()
+	s, err := h.inside(t).Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+// publish puts bytes on a centre's subject and waits for the receipt.
+func (c *Client) publish(t *testing.T, subject, reply string, data []byte) {
+	t.Helper()
+	msg := nats.NewMsg(subject)
+	msg.Data = data
+	if reply != "" {
+		msg.Header.Set(HeaderReply, reply)
+	}
+	if _, err := c.js.PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func doseAt(n int, centre string) domain.DoseGiven {
+	id, err := domain.ParseUUID(numbered(n))
+	if err != nil {
+		panic(err)
+	}
+	return domain.DoseGiven{
+		Heading: domain.Heading{ID: id, At: domain.Date(2021, 1, 16).Start()}, Person: ref, District: 208, Centre: centre,
+		Vaccine: domain.Covishield, Batch: "4120Z001", Number: 1,
+	}
+}
+
+// eventually waits for what must come true without anybody telling.
+func eventually(t *testing.T, what string, isSo func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !isSo(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("did not come true: " + what)
+		}
+	}
+}
+
+func TestDoorAnswersEveryLine(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	h.serve(t, m.submit)
+	c := h.centre(t, ClientOptions{})
+	bundle := strings.Join([]string{
+		samples[0], samples[1], "not JSON", swap(swap(samples[1], id1, numbered(3)), `"centre":"208001"`, `"centre":"208002"`),
+		swap(samples[0], `"sex"`, `"address":"Mithanpura","sex"`), swap(swap(samples[1], id1, numbered(4)), `208,`, `209,`), swap(samples[7], id1, numbered(5)),
+	}, "\n")
+	first, err := c.PublishNDJSON(t.Context(), 208, "208001", []byte(bundle))
+	if err != nil {
+		t.Fatal(err)
+	}
+	show := func(verdicts []domain.Verdict) (out []string) {
+		for _, v := range verdicts {
+			s := fmt.Sprintf("%d %s", v.Line, v.Outcome)
+			if v.Reject != nil {
+				s += fmt.Sprintf(" %s %s", v.Reject.Code, v.Reject.Field)
+			}
+			out = append(out, s)
+		}
+		return out
+	}
+	want := []string{"0 accepted", "0 duplicate", "3 rejected bad_json ", "0 rejected not_allowed centre", "0 rejected not_collected address",
+		"0 rejected not_allowed district", "0 accepted"}
+	if got := show(first); !slices.Equal(got, want) {
+		t.Errorf("verdicts %q, want %q", got, want)
+	}
+	// The same bundle again: the ledger holds it, and says so.
+	again, err := c.PublishNDJSON(t.Context(), 208, "208001", []byte(bundle))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want[0], want[6] = "0 duplicate", "0 duplicate"
+	if got := show(again); !slices.Equal(got, want) {
+		t.Errorf("verdicts %q, want %q", got, want)
+	}
+	eventually(t, "INTAKE is empty", func() bool { return h.stored(t, streamIntake) == 0 })
+}
+
+func TestPublishFiveHundred(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	h.serve(t, m.submit)
+	c := h.centre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
+	var submissions []domain.Submission
+	for n := range BundleSize {
+		submissions = append(submissions, doseAt(n, "208001"))
+	}
+	verdicts, err := c.Publish(t.Context(), 208, "208001", submissions)
+	if err != nil || len(verdicts) != BundleSize {
+		t.Fatalf("%d verdicts, %v", len(verdicts), err)
+	}
+	for n, v := range verdicts {
+		if v.Outcome != domain.Accepted || v.ID != numbered(n) {
+			t.Fatalf("verdict %d is %+v", n, v)
+		}
+	}
+	if _, err := c.Publish(t.Context(), 208, "208001", append(submissions, doseAt(BundleSize, "208001"))); err == nil {
+		t.Error("501 submissions were published")
+	}
+	if _, err := c.Publish(t.Context(), 208, "208001", nil); err == nil {
+		t.Error("an empty bundle was published")
+	}
+	if _, err := c.Publish(t.Context(), 208, "208.001", submissions); err == nil {
+		t.Error("a centre with a dot in it has a subject")
+	}
+	if _, err := c.Publish(t.Context(), 65535, "208001", submissions); err == nil {
+		t.Error("an unknown district has a subject")
+	}
+}
+
+// TestOrderOverFailures holds up one centre's bundles: they stay in order, other
+// centres go on meanwhile, and nothing is lost.
+func TestOrderOverFailures(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	var mu sync.Mutex
+	failures := 11 // more than the attempts of one delivery, so that bundles go back and come again
+	othersDone := make(chan struct{})
+	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		if s[0].(domain.DoseGiven).Centre == "stuck" {
+			mu.Lock()
+			failures--
+			fail := failures >= 0
+			mu.Unlock()
+			if fail {
+				return nil, errors.New("the disk is full")
+			}
+			select {
+			case <-othersDone:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		return m.submit(ctx, s)
+	}
+	h.serve(t, submit)
+	c := h.centre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
+
+	const bundles = 20
+	for n := range bundles {
+		sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), AppendSubmission(nil, doseAt(n, "stuck")), []byte("intake.208.stuck"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.publish(t, "intake.208.stuck", "", sealed)
+	}
+	// Of these at least one is in another partition; by the server's hash it is
+	// always the same ones.
+	answered := make(chan error, 5)
+	for n := range 5 {
+		centre := fmt.Sprintf("free-%d", n)
+		go func() {
+			_, err := c.Publish(t.Context(), 208, centre, []domain.Submission{doseAt(100+n, centre)})
+			answered <- err
+		}()
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	close(othersDone)
+	for range 4 {
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "all bundles are taken in", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return len(m.order) == bundles+5
+	})
+	next := 0
+	for _, id := range m.order {
+		if id.String() >= numbered(100) {
+			continue
+		}
+		if id.String() != numbered(next) {
+			t.Fatalf("bundle %s was taken in where %s should have been", id, numbered(next))
+		}
+		next++
+	}
+	if n := h.stored(t, streamQuarantine); n != 0 {
+		t.Errorf("%d bundles in quarantine for a fault that was not theirs", n)
+	}
+}
+
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	other, err := vault.Open(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	canary := "Canary-Kumari-9123456780"
+	h.serve(t, func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		if s[0].(domain.DoseGiven).Batch == "PANIC" {
+			panic(canary)
+		}
+		return m.submit(ctx, s)
+	})
+	c := h.centre(t, ClientOptions{})
+	seal := func(v *vault.Vault, info, plain string) []byte {
+		sealed, _, err := vault.SealBundle(v.IntakePublicKey(), []byte(plain), []byte(info))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sealed
+	}
+	panics := doseAt(1, "208001")
+	panics.Batch = "PANIC"
+	changed := seal(h.keys, "intake.208.208001", samples[1])
+	changed[len(changed)-1] ^= 1
+	cases := []struct {
+		subject string
+		data    []byte
+		want    BundleCode
+		to      string
+	}{
+		{"intake.208.208001", []byte(samples[1]), BundleCannotOpen, "quarantine.208.208001"},
+		{"intake.208.208001", nil, BundleCannotOpen, "quarantine.208.208001"},
+		{"intake.208.208001", changed, BundleCannotOpen, "quarantine.208.208001"},
+		{"intake.208.208001", seal(h.keys, "intake.208.208002", samples[1]), BundleCannotOpen, "quarantine.208.208001"},
+		{"intake.208.208001", seal(other, "intake.208.208001", samples[1]), BundleOtherKey, "quarantine.208.208001"},
+		{"intake.208.208001", seal(h.keys, "intake.208.208001", "\n\n"), BundleEmpty, "quarantine.208.208001"},
+		{"intake.208.208001", seal(h.keys, "intake.208.208001", strings.Repeat("x\n", BundleSize+1)), BundleTooMany, "quarantine.208.208001"},
+		{"intake.208.208001", seal(h.keys, "intake.208.208001", string(AppendSubmission(nil, panics))), BundleCrashed, "quarantine.208.208001"},
+		{"intake." + canary + ".x", seal(h.keys, "", samples[1]), BundleBadSubject, "quarantine.unknown.unknown"},
+		{"intake.0208.x", seal(h.keys, "", samples[1]), BundleBadSubject, "quarantine.unknown.unknown"},
+	}
+	quarantine, err := h.inside(t).Stream(t.Context(), streamQuarantine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, q := range cases {
+		inbox := c.conn.NewInbox()
+		replies, err := c.conn.SubscribeSync(inbox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.publish(t, q.subject, inbox, q.data)
+		reply, err := replies.NextMsg(20 * time.Second)
+		if err != nil {
+			t.Fatalf("%s: %v", q.want, err)
+		}
+		if got := reply.Header.Get(HeaderCode); got != string(q.want) || len(reply.Data) != 0 {
+			t.Errorf("answered %q with %d bytes, want %q", got, len(reply.Data), q.want)
+		}
+		msg, err := quarantine.GetMsg(t.Context(), uint64(i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if msg.Subject != q.to || !bytes.Equal(msg.Data, q.data) || msg.Header.Get(HeaderCode) != string(q.want) {
+			t.Errorf("in quarantine: %s, %d bytes, %v; want %s, %d bytes, %s", msg.Subject, len(msg.Data), msg.Header, q.to, len(q.data), q.want)
+		}
+		for name, values := range msg.Header {
+			if !slices.Contains([]string{HeaderCode, HeaderReply, headerUUID, "Nats-Msg-Id"}, name) || strings.Contains(fmt.Sprint(values), canary) {
+				t.Errorf("in quarantine with header %s: %v", name, values)
+			}
+		}
+	}
+	// What came after is taken in.
+	if verdicts, err := c.Publish(t.Context(), 208, "208001", []domain.Submission{doseAt(2, "208001")}); err != nil || verdicts[0].Outcome != domain.Accepted {
+		t.Errorf("%v, %v", verdicts, err)
+	}
+	if log := h.log.String(); strings.Contains(log, canary) || !strings.Contains(log, "crashed") {
+		t.Errorf("the log says what a panic held, or not that there was one:\n%s", log)
+	}
+}
+
+// TestBundleInHandAtTheEnd: what is being decided when the door closes is
+// finished and answered; what waits is taken in by the next door.
+func TestBundleInHandAtTheEnd(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	begun, finish := make(chan struct{}), make(chan struct{})
+	stop := h.serve(t, func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		close(begun) // a second bundle would panic here
+		<-finish
+		return m.submit(ctx, s)
+	})
+	c := h.centre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey(), Attempts: 1})
+	type answer struct {
+		verdicts []domain.Verdict
+		err      error
+	}
+	publish := func(n int) <-chan answer {
+		a := make(chan answer, 1)
+		go func() {
+			verdicts, err := c.Publish(t.Context(), 208, "208001", []domain.Submission{doseAt(n, "208001")})
+			a <- answer{verdicts, err}
+		}()
+		return a
+	}
+	first := publish(1)
+	<-begun
+	second := publish(2)
+	eventually(t, "the second bundle waits", func() bool { return h.stored(t, streamIntake) == 2 })
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	eventually(t, "the door takes no more", func() bool { return strings.Contains(h.log.String(), "Closing router") })
+	close(finish)
+	<-stopped
+	if a := <-first; a.err != nil || a.verdicts[0].Outcome != domain.Accepted {
+		t.Errorf("the bundle in hand: %+v", a)
+	}
+	h.serve(t, m.submit)
+	if a := <-second; a.err != nil || a.verdicts[0].Outcome != domain.Accepted {
+		t.Errorf("the bundle that waited: %+v", a)
+	}
+}
+
+// TestTwoDoors: two nodes serve one stream; a centre's bundles keep their order.
+func TestTwoDoors(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	h.serve(t, m.submit)
+	h.serve(t, m.submit)
+	c := h.centre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
+	const bundles = 100
+	for n := range bundles {
+		sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), AppendSubmission(nil, doseAt(n, "208001")), []byte("intake.208.208001"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.publish(t, "intake.208.208001", "", sealed)
+	}
+	eventually(t, "all bundles are taken in", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return len(m.order) == bundles
+	})
+	for n, id := range m.order {
+		if id.String() != numbered(n) {
+			t.Fatalf("place %d holds %s", n, id)
+		}
+	}
+}
+
+// TestRepliesGoToInboxesOnly: a sender cannot have the door publish for him.
+func TestRepliesGoToInboxesOnly(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	h.serve(t, m.submit)
+	c := h.centre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
+	operator, err := h.store.Connect("operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operator.Close()
+	spied, err := operator.SubscribeSync("somewhere.else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), AppendSubmission(nil, doseAt(1, "208001")), []byte("intake.208.208001"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.publish(t, "intake.208.208001", "somewhere.else", sealed)
+	// It is taken in all the same, before the next bundle of the centre is.
+	verdicts, err := c.Publish(t.Context(), 208, "208001", []domain.Submission{doseAt(1, "208001")})
+	if err != nil || verdicts[0].Outcome != domain.Duplicate {
+		t.Errorf("%v, %v", verdicts, err)
+	}
+	if err := operator.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, _ := spied.Pending(); n != 0 {
+		t.Error("the door published where it was told to")
+	}
+	for subject, want := range map[string]bool{
+		"_INBOX.abc": true, "_INBOX_centre.x.y": true, "_INBOX": false, "_INBOX.": false, "_INBOX.*": false, "_INBOX.>": false, "_INBOXES.x": false,
+		"": false, "ledger.208": false, "$JS.API.STREAM.DELETE.X": false, "_INBOX.a b": false, "_INBOX." + strings.Repeat("x", 300): false, "_INBOX_a*.x": false,
+	} {
+		if isReply(subject) != want {
+			t.Errorf("isReply(%q) is %v", subject, !want)
+		}
+	}
+}
+
+func TestWhatAClientIsTold(t *testing.T) {
+	t.Parallel()
+	h := openHouse(t)
+	quick := ClientOptions{Attempts: 2, Receipt: 200 * time.Millisecond, Verdicts: 200 * time.Millisecond}
+	one := []domain.Submission{doseAt(1, "208001")}
+	if _, err := h.centre(t, quick).Publish(t.Context(), 208, "208001", one); !errors.Is(err, ErrNoKey) {
+		t.Errorf("nobody is there: %v", err)
+	}
+	quick.IntakeKey = h.keys.IntakePublicKey()
+	if _, err := h.centre(t, quick).Publish(t.Context(), 208, "208001", one); !errors.Is(err, ErrNotReceived) {
+		t.Errorf("no stream is there: %v", err)
+	}
+	m := &memory{}
+	h.serve(t, m.submit)() // leaves its streams
+	if _, err := h.centre(t, quick).Publish(t.Context(), 208, "208001", one); !errors.Is(err, ErrNoVerdicts) {
+		t.Errorf("nobody takes in: %v", err)
+	}
+	// Twice it was published, and is taken in twice, to one effect.
+	h.serve(t, m.submit)
+	eventually(t, "INTAKE is empty", func() bool { return h.stored(t, streamIntake) == 0 })
+	if len(m.order) != 1 {
+		t.Errorf("taken in %d times", len(m.order))
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.centre(t, quick).Publish(ctx, 208, "208001", one); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	other, err := vault.Open(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	var refused *BundleError
+	if _, err := h.centre(t, ClientOptions{IntakeKey: other.IntakePublicKey()}).Publish(t.Context(), 208, "208001", one); !errors.As(err, &refused) || refused.Code != BundleOtherKey {
+		t.Errorf("pinned to another key: %v", err)
+	}
+	// A key that was fetched and is out of date is fetched anew.
+	c := h.centre(t, ClientOptions{})
+	c.key = other.IntakePublicKey()
+	if v, err := c.Publish(t.Context(), 208, "208001", one); err != nil || v[0].Outcome != domain.Duplicate {
+		t.Errorf("%v, %v", v, err)
+	}
+}
