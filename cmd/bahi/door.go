@@ -37,6 +37,7 @@ type door interface {
 	Verify(ctx context.Context, progress func(done, total uint64)) (ledger.VerifyReport, error)
 	AdoptAuthorityKey(ctx context.Context, key vault.AuthorityPublicKey, at time.Time) error
 	AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error]
+	IntakeKey(context.Context) ([]byte, error)
 	Close() error
 }
 
@@ -48,6 +49,10 @@ type direct struct {
 
 func (d direct) Submit(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 	return d.Ledger.Submit(ctx, d.caller, s)
+}
+
+func (d direct) IntakeKey(context.Context) ([]byte, error) {
+	return d.Vault().IntakePublicKey(), nil
 }
 
 func (d direct) Close() error {

@@ -18,7 +18,7 @@ func (p *program) ledgerCommand() *cobra.Command {
 		Example: `  bahi ledger info --data ./ledger
   bahi ledger verify --data ./ledger --json`,
 	}
-	c.AddCommand(p.ledgerInfo(), p.ledgerVerify())
+	c.AddCommand(p.ledgerInfo(), p.ledgerVerify(), p.ledgerIntakeKey())
 	return c
 }
 
@@ -55,6 +55,26 @@ func orNone(s string) string {
 		return "none adopted"
 	}
 	return s
+}
+
+func (p *program) ledgerIntakeKey() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "intake-key",
+		Short:   "Print the public key that centres seal their bundles to",
+		Example: "  bahi ledger intake-key --data ./ledger > intake.pub",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
+				key, err := d.IntakeKey(c.Context())
+				if err != nil {
+					return err
+				}
+				_, err = p.stdout.Write(encodeLine(key))
+				return err
+			})
+		},
+	}
+	p.ledgerFlags(c)
+	return c
 }
 
 func (p *program) ledgerVerify() *cobra.Command {

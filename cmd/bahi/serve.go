@@ -60,6 +60,15 @@ func (p *program) serve(ctx context.Context, listen, listenNATS string) (err err
 		defer cancel()
 		err = errors.Join(err, l.Close(ending))
 	}()
+	centres, err := l.Store().Connect("intake")
+	if err != nil {
+		return err
+	}
+	defer centres.Close()
+	door, err := intake.OpenDoor(ctx, centres, l.Vault(), centreSubmitter(l), log)
+	if err != nil {
+		return err
+	}
 	listener, err := web.Listen(listen)
 	if err != nil {
 		return err
@@ -74,7 +83,7 @@ func (p *program) serve(ctx context.Context, listen, listenNATS string) (err err
 	defer stop(nil)
 	ended := make(chan error, 3)
 	go func() { ended <- web.NewServer(l, l.Vault().CheckRoleToken, log).Serve(ctx, listener) }()
-	go func() { ended <- p.serveIntake(ctx, l, log) }()
+	go func() { ended <- door.Serve(ctx) }()
 	go func() { ended <- l.Wait(ctx) }()
 	fmt.Fprintf(p.stdout, "bahi ready on %s, ledger %s%s\n", url, p.data, sandboxWord(l.Sandbox()))
 	first := <-ended
@@ -89,18 +98,12 @@ func sandboxWord(sandbox bool) string {
 	return ""
 }
 
-// serveIntake takes the bundles that centres publish. They come without the
-// authority's credential.
-func (p *program) serveIntake(ctx context.Context, l *ledger.Ledger, log *slog.Logger) error {
-	conn, err := l.Store().Connect("intake")
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+// centreSubmitter submits what centres publish, without the authority's
+// credential.
+func centreSubmitter(l *ledger.Ledger) intake.Submitter {
+	return func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
 	}
-	return intake.Serve(ctx, conn, l.Vault(), submit, log)
 }
 
 // announce leaves the service's address for verbs that find the data locked.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +13,8 @@ import (
 )
 
 func (p *program) submitCommand() *cobra.Command {
-	var format, as, district, centre string
+	var format, as string
+	var centre centreFlags
 	c := &cobra.Command{
 		Use:   "submit FILE|-",
 		Short: "Submit registrations, doses and other submissions; prints one verdict each",
@@ -26,7 +26,7 @@ was cut off is simply submitted again.
 Exit code 4 says that some submissions were rejected.`,
 		Example: `  bahi submit --data ./ledger submissions.ndjson
   bahi submit --server http://127.0.0.1:8080 --token-file centre.token - < submissions.ndjson
-  bahi submit --server nats://127.0.0.1:4222 --district 208 --centre 208001 submissions.ndjson
+  bahi submit --server nats://127.0.0.1:4222 --token-file nats-centre.token --district 208 --centre 208001 submissions.ndjson
   bahi submit --data ./ledger --as authority orders.ndjson`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -36,7 +36,7 @@ Exit code 4 says that some submissions were rejected.`,
 			if as != vault.RoleCentre && as != vault.RoleAuthority {
 				return usage("--as is centre or authority")
 			}
-			return p.submit(c.Context(), args[0], as, district, centre)
+			return p.submit(c.Context(), args[0], as, centre)
 		},
 	}
 	p.ledgerFlags(c)
@@ -44,19 +44,20 @@ Exit code 4 says that some submissions were rejected.`,
 	f := c.Flags()
 	f.StringVar(&format, "format", "ndjson", "format of the input: ndjson")
 	f.StringVar(&as, "as", vault.RoleCentre, "whose credential to act with: centre or authority (freezes and reversal decisions need the authority's)")
-	f.StringVar(&district, "district", "", "with --server nats://…: the district whose subject to publish to")
-	f.StringVar(&centre, "centre", "", "with --server nats://…: the centre whose subject to publish to")
+	f.StringVar(&centre.district, "district", "", "with --server nats://…: the district whose subject to publish to")
+	f.StringVar(&centre.centre, "centre", "", "with --server nats://…: the centre whose subject to publish to")
+	f.StringVar(&centre.intakeKey, "intake-key", "", "with --server nats://…: file of the ledger's intake key (default: ask the server, and believe it)")
 	f.Bool("json", true, "verdicts are always JSON, one a line")
 	return c
 }
 
-func (p *program) submit(ctx context.Context, name, as, district, centre string) error {
+func (p *program) submit(ctx context.Context, name, as string, centre centreFlags) error {
 	in, err := p.input(name)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	d, err := p.openSubmitter(ctx, as, district, centre)
+	d, err := p.openSubmitter(ctx, as, centre)
 	if err != nil {
 		return err
 	}
@@ -95,10 +96,10 @@ type submitter interface {
 }
 
 // openSubmitter opens a ledger or a service, or, for a NATS address, the client
-// that seals bundles and publishes them as a centre does.
-func (p *program) openSubmitter(ctx context.Context, as, district, centre string) (submitter, error) {
-	if !strings.HasPrefix(p.server, "nats://") && !strings.HasPrefix(p.server, "tls://") {
-		return p.open(ctx, as)
+// that publishes as a centre.
+func (p *program) openSubmitter(ctx context.Context, as string, f centreFlags) (submitter, error) {
+	if isNATS(p.server) {
+		return p.openCentre(f)
 	}
-	return nil, usage("not yet")
+	return p.open(ctx, as)
 }

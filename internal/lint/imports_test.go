@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 
 // owners says which rooms may import a library that others must not know of.
 var owners = map[string][]string{
-	"github.com/nats-io/":           {"eventstore", "intake", "bench", "internal"},
+	"github.com/nats-io/":           {"eventstore", "intake", "bench", "cmd", "internal"},
 	"github.com/cockroachdb/pebble": {"projections"},
 	"github.com/ThreeDotsLabs/":     {"intake"},
 	"github.com/spf13/cobra":        {"cmd"},
