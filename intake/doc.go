@@ -4,5 +4,14 @@
 // A reader turns a format into a sequence of [Item]s, each a submission or the
 // reason why there is none. [ReadNDJSON] reads the native format. [Submit] takes
 // such a sequence to the ledger in bundles and gives the verdicts back in the
-// order of the input.
+// order of the input; one bad line never affects another.
+//
+// The [Door] takes in what centres publish to JetStream on
+// intake.<district>.<centre>: bundles sealed to the ledger's intake key, so that
+// nothing lies there in the clear. A Watermill router takes them from a
+// [Subscriber] that keeps each centre's bundles in their order, retries what may
+// succeed later, and puts aside, still sealed, what never can. Verdicts are
+// sealed to the sender and go to its own inbox. [Client] is the centre's side.
+//
+// No personal data is in a subject, a header, a log or an error of this package.
 package intake

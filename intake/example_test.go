@@ -1,0 +1,130 @@
+package intake_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/intake"
+	"bahi/ledger"
+	"bahi/vault"
+)
+
+func ExampleReadNDJSON() {
+	input := `{"type":"dose_withdrawal","id":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001","at":"2021-04-04","person":"21679381234566","dose":2,"reason":"entered_in_error"}
+{"type":"dose_withdrawal","id":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a002","at":"2021-04-04","person":"21679381234566","dose":2,"reason":"entered_in_error","address":"Mithanpura"}
+{"type":"dose_withdrawal",`
+	for item, err := range intake.ReadNDJSON(strings.NewReader(input)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if item.Reject != nil {
+			fmt.Printf("line %d: %s: %s\n", item.Line, item.Reject.Code, item.Reject.Message)
+			continue
+		}
+		fmt.Printf("line %d: %T\n", item.Line, item.Submission)
+	}
+	// Output:
+	// line 1: domain.DoseWithdrawal
+	// line 2: not_collected: addresses and test results are not collected; leave the field out
+	// line 3: bad_json: the line is not one JSON object; it stops being one at byte 27
+}
+
+// A centre publishes a bundle and reads its verdicts.
+func ExampleClient_Publish() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	url, password, shut := service(ctx)
+	defer shut()
+
+	centre, err := intake.Dial(url, intake.ClientOptions{
+		InboxPrefix: eventstore.CentreInbox,
+		NATS:        []nats.Option{nats.UserInfo("centre", password)},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer centre.Close()
+
+	at := time.Date(2021, 1, 16, 10, 5, 0, 0, domain.IndianStandardTime)
+	verdicts, err := centre.Publish(ctx, 208, "208001", []domain.Submission{
+		domain.Registration{
+			Heading: domain.Heading{ID: domain.UUID{1}, At: at}, Person: "21679381234566", District: 208, Group: domain.HealthCareWorker,
+			Name: "Sunita Devi", BirthYear: 1961, Sex: domain.Female, Mobile: "9000000001",
+			PhotoID: domain.PhotoID{Type: domain.Aadhaar, Number: "234567890123"},
+		},
+		domain.DoseGiven{
+			Heading: domain.Heading{ID: domain.UUID{2}, At: at}, Person: "21679381234566", District: 208,
+			Centre: "208001", Vaccine: domain.Covishield, Batch: "4120Z001", Number: 1,
+		},
+		domain.DoseGiven{
+			Heading: domain.Heading{ID: domain.UUID{3}, At: at.AddDate(0, 0, 5)}, Person: "21679381234566", District: 208,
+			Centre: "208001", Vaccine: domain.Covishield, Batch: "4120Z001", Number: 2,
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, v := range verdicts {
+		if v.Reject != nil {
+			fmt.Println(v.Outcome, v.Reject.Code)
+			continue
+		}
+		fmt.Println(v.Outcome)
+	}
+	// Output:
+	// accepted
+	// accepted
+	// rejected interval_too_short
+}
+
+// service is what bahi serve does: a ledger, its embedded NATS server and the
+// door.
+func service(ctx context.Context) (url, password string, shut func()) {
+	dir, err := os.MkdirTemp("", "bahi")
+	if err != nil {
+		log.Fatal(err)
+	}
+	l, err := ledger.Open(ctx, ledger.Config{
+		Data: filepath.Join(dir, "ledger"), Keys: filepath.Join(dir, "keys"), ListenNATS: "127.0.0.1:0", Sandbox: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn, err := l.Store().Connect("intake")
+	if err != nil {
+		log.Fatal(err)
+	}
+	door, err := intake.OpenDoor(ctx, conn, l.Vault(), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- door.Serve(ctx) }()
+	if password, err = l.Vault().RoleToken(vault.NATSCentre); err != nil {
+		log.Fatal(err)
+	}
+	return "nats://" + l.Store().Address(), password, func() {
+		stop()
+		if err := <-ended; err != nil {
+			log.Fatal(err)
+		}
+		conn.Close()
+		if err := l.Close(context.Background()); err != nil {
+			log.Fatal(err)
+		}
+		os.RemoveAll(dir)
+	}
+}

@@ -1,0 +1,183 @@
+package intake
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// TestServerRestart stops the server under a subscriber, twice, and starts it
+// again: every message arrives, in order, but for repetitions.
+func TestServerRestart(t *testing.T) {
+	t.Parallel()
+	store, port := t.TempDir(), server.RANDOM_PORT
+	start := func() *server.Server {
+		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: store, NoLog: true, NoSigs: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(10 * time.Second) {
+			t.Fatal("the server does not start")
+		}
+		return s
+	}
+	s := start()
+	conn := connect(t, s)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
+		t.Fatal(err)
+	}
+	pub, err := NewPublisher(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := NewSubscriber(connect(t, s), SubscriberOptions{Stream: "TEST", AckWait: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	incoming, err := sub.Subscribe(t.Context(), "test.one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 300
+	go func() {
+		for i := range n {
+			m := message.NewMessage(watermill.NewUUID(), fmt.Appendf(nil, "%d", i))
+			for pub.Publish("test.one", m) != nil {
+				time.Sleep(10 * time.Millisecond) // until the server is back
+			}
+		}
+	}()
+	port = s.Addr().(*net.TCPAddr).Port
+	for next := 0; next < n; {
+		select {
+		case m := <-incoming:
+			if got := string(m.Payload); got == fmt.Sprint(next) {
+				next++
+			} else if next == 0 || got != fmt.Sprint(next-1) {
+				t.Fatalf("message %s where %d should be", got, next)
+			}
+			m.Ack()
+			if next == n/3 || next == n/2 {
+				s.Shutdown()
+				s.WaitForShutdown()
+				s = start()
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("no message %d", next)
+		}
+	}
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+}
+
+// TestRepeatedHeader: a message whose header stands twice is delivered with the
+// first; a name that is no UUID is not taken over.
+func TestRepeatedHeader(t *testing.T) {
+	t.Parallel()
+	s, _ := startServer(t)
+	conn := connect(t, s)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
+		t.Fatal(err)
+	}
+	msg := nats.NewMsg("test.one")
+	msg.Header.Add("Bahi-Reply", "first")
+	msg.Header.Add("Bahi-Reply", "second")
+	msg.Header.Set(headerUUID, "Kanariya Kumari")
+	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+	sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	incoming, err := sub.Subscribe(t.Context(), "test.one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := <-incoming
+	if m.Metadata.Get("Bahi-Reply") != "first" || m.UUID != "TEST-1" {
+		t.Errorf("metadata %v, name %s", m.Metadata, m.UUID)
+	}
+	if o, ok := OriginOf(m.Context()); !ok || o != (Origin{Subject: "test.one", Sequence: 1, Delivered: 1}) {
+		t.Errorf("origin %+v", o)
+	}
+	m.Ack()
+	if err := sub.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := sub.Subscribe(t.Context(), "test.one"); err == nil {
+		t.Error("a closed subscriber subscribes")
+	}
+}
+
+// TestConsumerTakenAway: an operator deletes the consumer; the subscriber makes
+// it again and goes on.
+func TestConsumerTakenAway(t *testing.T) {
+	t.Parallel()
+	s, _ := startServer(t)
+	conn := connect(t, s)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	incoming, err := sub.Subscribe(t.Context(), "test.one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.DeleteConsumer(t.Context(), durableName("test.one")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "test.one", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case m := <-incoming:
+		m.Ack()
+	case <-time.After(20 * time.Second):
+		t.Error("the subscriber did not go on")
+	}
+}
+
+func TestPublisherRefusesWhatHeadersCannotCarry(t *testing.T) {
+	t.Parallel()
+	s, _ := startServer(t)
+	pub, err := NewPublisher(connect(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"": "x", "a b": "x", "a:b": "x", "é": "x", "a": "x\r\ny", "b": " x", "c": "x\x00"} {
+		m := message.NewMessage("", nil)
+		m.Metadata.Set(name, value)
+		if err := pub.Publish("test.one", m); err == nil {
+			t.Errorf("published %q: %q", name, value)
+		}
+	}
+}
