@@ -145,6 +145,7 @@ func (d *Draft) Add(e eventstore.Entry, tokens *domain.RegistrationTokens) error
 
 func (d *Draft) registered(e domain.PersonRegistered, tokens *domain.RegistrationTokens) error {
 	state := d.cohort(e.Cohort)
+	opens := state.people == 0
 	state.people++
 	if e.Closed {
 		state.closed, state.born, state.forgotten = true, true, true
@@ -162,6 +163,9 @@ func (d *Draft) registered(e domain.PersonRegistered, tokens *domain.Registratio
 			return &TokensError{Cohort: e.Cohort, Commit: d.sequence, Err: err}
 		}
 		tokens = &opened
+	}
+	if opens {
+		setCanaries(d.batch, keyTokens, e.Cohort)
 	}
 	d.tokens[e.Person] = tokens
 	d.value = append(append(append(d.value[:0], tokens.Mobile[:]...), tokens.PhotoID[:]...), tokens.Content[:]...)

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -371,7 +372,7 @@ func (c *peopleChange) add(batch *pebble.Batch, sequence uint64, e eventstore.En
 			return nil
 		}
 		if _, known := c.sizes[event.Cohort]; !known {
-			setCanaries(batch, event.Cohort)
+			setCanaries(batch, keyDetails, event.Cohort)
 		}
 		c.size(event.Cohort, 1)
 		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
@@ -472,19 +473,24 @@ func decodeFrozen(b []byte) (f frozen, ok bool) {
 
 // Canaries are rows without a person, spread over a cohort's span. They follow
 // from the cohort alone, so that a purge resumed after a crash still knows what
-// must not be found.
+// must not be found. The register has them among its tokens too.
 const canaries = 16
 
 // canaryMark begins every canary: files are searched for one string.
 var canaryMark = [8]byte{0xb4, 'c', 'a', 'n', 'a', 'r', 'y', 0xb4}
+
+func isCanary(value []byte) bool { return bytes.HasPrefix(value, canaryMark[:]) }
 
 func canary(c domain.Cohort, i int) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "bahi people %s %d", c, i))
 	return append(canaryMark[:len(canaryMark):len(canaryMark)], sum[:24]...)
 }
 
-func setCanaries(batch *pebble.Batch, c domain.Cohort) {
+// setCanaries puts a cohort's canaries among rows whose keys are cohort and
+// person.
+func setCanaries(batch *pebble.Batch, kind byte, c domain.Cohort) {
 	for i := range canaries {
-		_ = batch.Set(detailsKey(nil, c, domain.PersonToken{byte(i * 256 / canaries)}), canary(c, i), nil)
+		place := domain.PersonToken{byte(i * 256 / canaries)}
+		_ = batch.Set(append(appendCohort([]byte{kind}, c), place[:]...), canary(c, i), nil)
 	}
 }

@@ -101,8 +101,9 @@ func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, progress f
 	if err != nil {
 		return err
 	}
+	swapped := false
 	defer func() {
-		if err != nil {
+		if !swapped {
 			err = errors.Join(err, g.abandon(next, number))
 		}
 	}()
@@ -139,9 +140,14 @@ func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, progress f
 		return err
 	}
 	g.live.Store((*T)(next))
-	g.building, g.number = nil, number
+	g.building, g.number, swapped = nil, number, true
 	g.folding.Unlock()
-	return g.remove(old, oldNumber)
+	if err := g.remove(old, oldNumber); err != nil {
+		return err
+	}
+	live := g.reading()
+	defer live.base().readers.RUnlock()
+	return live.settle(ctx, &g.folding)
 }
 
 // foretell tells a new generation the orders of the ledger through a sequence.

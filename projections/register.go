@@ -284,6 +284,9 @@ func (r *Register) PhotoIDTokens(c domain.Cohort) ([]domain.PhotoIDToken, error)
 	defer rows.readers.RUnlock()
 	var tokens []domain.PhotoIDToken
 	err := rows.scan(appendCohort([]byte{keyTokens}, c), func(key, value []byte) error {
+		if isCanary(value) {
+			return nil
+		}
 		t, ok := decodeTokens(value)
 		if !ok {
 			return &ViewError{View: r.name, Err: ErrCorrupt}

@@ -3,6 +3,8 @@ package projections
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -195,5 +197,87 @@ func TestWithdrawalFrees(t *testing.T) {
 		if held || n != 0 || p.IsRegistered() || errors.Join(err, err2, err3) != nil {
 			t.Fatalf("%s: held %v, household %d, %+v, %v", step, held, n, p, errors.Join(err, err2, err3))
 		}
+	}
+}
+
+// Once a freeze's photo IDs are complete, a purge leaves no mobile token and no
+// content digest of its people in any file; households of others still count, and
+// the photo IDs stay taken.
+func TestRegisterForgets(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(t, 6, vfs.NewMem())
+	dir := filepath.Join(t.TempDir(), "register")
+	r, err := OpenRegister(dir, a.keys, small(vfs.Default))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		a.step(100)
+	}
+	a.land()
+	// What only people of 208 were told with, and what others were.
+	told := func() (frozen, open [][]byte) {
+		m := modelOf(a.ledger.commits, a.tokens)
+		others := map[[domain.TokenSize]byte]bool{}
+		for person, t := range m.tokens {
+			if m.people[person].Cohort.District != 208 {
+				others[t.Mobile], others[t.Content] = true, true
+				open = append(open, slices.Clone(t.Mobile[:]), slices.Clone(t.Content[:]))
+			}
+		}
+		for person, t := range m.tokens {
+			if m.people[person].Cohort.District == 208 {
+				for _, token := range [][domain.TokenSize]byte{t.Mobile, t.Content} {
+					if !others[token] {
+						frozen = append(frozen, slices.Clone(token[:]))
+					}
+				}
+			}
+		}
+		return frozen, open
+	}
+	frozen, open := told()
+	if err := CatchUp(t.Context(), a.ledger, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := (*registerRows)(r.live.Load()).flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	freeze := a.freeze(208, false)
+	if err := CatchUp(t.Context(), a.ledger, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Purge(t.Context(), freeze); !errors.Is(err, ErrUnknownFreeze) {
+		t.Fatalf("before the photo IDs are complete: %v", err)
+	}
+	if len(grep(t, dir, frozen...)) == 0 {
+		t.Fatal("the test is blind")
+	}
+	a.carryOut(freeze)
+	if err := CatchUp(t.Context(), a.ledger, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		purged, err := r.Purge(t.Context(), freeze)
+		if err != nil || purged.Residue != 0 || purged.Rows == 0 {
+			t.Fatalf("%+v %v", purged, err)
+		}
+	}
+	if left := grep(t, dir, frozen...); len(left) > 0 {
+		t.Fatalf("left in %v", left)
+	}
+	if len(grep(t, dir, open...)) == 0 {
+		t.Fatal("others are gone too")
+	}
+	checkRegister(t, r.Now(), modelOf(a.ledger.commits, a.tokens), a.tokens)
+	v, err := r.verify(t.Context(), a.ledger, nil)
+	if err != nil || len(v.Mismatches) > 0 {
+		t.Fatalf("verify: %+v %v", v, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := grep(t, dir, frozen...); len(left) > 0 {
+		t.Fatalf("after Close left in %v", left)
 	}
 }

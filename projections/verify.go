@@ -1,12 +1,14 @@
 package projections
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -176,6 +178,8 @@ func (r *registerRows) digest(from pebble.Reader) (map[string][32]byte, error) {
 			}
 		case key[0] == keyPhotoID && len(value) == cohortSize && forgotten[cohortAt(value)]:
 			return nil
+		case isCanary(value):
+			return nil // the last person withdrawn may have taken them along
 		case value == nil:
 			return []byte{}
 		}
@@ -183,16 +187,21 @@ func (r *registerRows) digest(from pebble.Reader) (map[string][32]byte, error) {
 	})
 }
 
-// remembered returns the operands of a mobile's row that are not of forgotten
-// cohorts.
+// remembered returns what a mobile's row means, in one form: an operand for every
+// cohort that is not forgotten and has people on the number, in order of cohorts.
 func remembered(operands []byte, forgotten map[domain.Cohort]bool) []byte {
-	var kept []byte
+	people := map[domain.Cohort]int8{}
 	for ; len(operands) >= mobileOperand; operands = operands[mobileOperand:] {
-		if !forgotten[cohortAt(operands)] {
-			kept = append(kept, operands[:mobileOperand]...)
+		people[cohortAt(operands)] += int8(operands[cohortSize])
+	}
+	var kept [][]byte
+	for c, n := range people {
+		if n != 0 && !forgotten[c] {
+			kept = append(kept, append(appendCohort(nil, c), byte(n)))
 		}
 	}
-	return kept
+	slices.SortFunc(kept, bytes.Compare)
+	return bytes.Join(kept, nil)
 }
 
 // digest sums up cells that are not zero.

@@ -55,6 +55,8 @@ type rows interface {
 	base() *database
 	foresee(orders []eventstore.Commit) error
 	fold(ctx context.Context, commits []eventstore.Commit) error
+	// settle purges, once a rebuilt generation is live, what is frozen.
+	settle(ctx context.Context, folding locker) error
 	// digest sums up what the rows mean, part by part, so that two generations
 	// folded through the same sequence are equal exactly when they answer alike.
 	digest(from pebble.Reader) (map[string][32]byte, error)

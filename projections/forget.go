@@ -1,0 +1,194 @@
+package projections
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"bahi/domain"
+)
+
+// forgetChunk is how many mobile rows are looked through at a time.
+const forgetChunk = 4096
+
+// Purge removes the mobile tokens and content digests of a freeze's cohorts from
+// every file of the register, once the ledger keeps their photo IDs as sets
+// without persons. What was frozen answers nothing from the fold of
+// [domain.PhotoIDsComplete] on; this ends the bytes. It runs beside the
+// committer, can be called again, and costs a pass over all mobile rows: a second
+// for a million. Rows are people.
+//
+// Errors: [ErrUnknownFreeze] before the register has folded that the photo IDs
+// are complete; [ErrPinned].
+func (r *Register) Purge(ctx context.Context, freeze domain.UUID) (Purged, error) {
+	rows := r.reading()
+	defer rows.readers.RUnlock()
+	return rows.purge(ctx, freeze, &r.folding)
+}
+
+func (r *registerRows) purge(ctx context.Context, freeze domain.UUID, folding locker) (p Purged, err error) {
+	state, ok := r.freeze(freeze)
+	if !ok {
+		return p, fmt.Errorf("purge the view %s: %w", r.view, ErrUnknownFreeze)
+	}
+	for _, c := range state.Order.Cohorts {
+		p.Rows += c.People
+	}
+	done, err := r.get(forgottenKey(freeze))
+	if err != nil || done != nil {
+		return p, err
+	}
+	if err := r.forgetMobiles(ctx, folding); err != nil {
+		return p, err
+	}
+	spans := []pebble.KeyRange{{Start: []byte{keyMobile}, End: []byte{keyMobile + 1}}}
+	var needles [][]byte
+	for _, c := range state.Order.Cohorts {
+		from := appendCohort([]byte{keyTokens}, c.Cohort)
+		spans = append(spans, pebble.KeyRange{Start: from, End: prefixEnd(from)})
+		for i := range canaries {
+			needles = append(needles, canary(c.Cohort, i))
+		}
+	}
+	if err := r.rewriteSpans(ctx, spans); err != nil {
+		return p, err
+	}
+	residue, err := search(r.fs, r.dir, needles)
+	if err != nil {
+		return p, err
+	}
+	if p.Residue = int64(len(residue)); p.Residue > 0 {
+		return p, nil
+	}
+	batch := r.NewBatch()
+	defer batch.Close()
+	_ = batch.Set(forgottenKey(freeze), []byte{1}, nil)
+	return p, r.apply(batch)
+}
+
+// locker keeps the fold away while rows are read and written back. A generation
+// that nobody folds needs none.
+type locker interface {
+	Lock()
+	Unlock()
+}
+
+func forgottenKey(freeze domain.UUID) []byte { return append([]byte{keyForgotten}, freeze[:]...) }
+
+// freeze returns a freeze whose photo IDs are complete.
+func (r *registerRows) freeze(id domain.UUID) (FreezeState, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, f := range r.orders.freezes {
+		if f.Order.Freeze == id && f.PhotoIDsComplete {
+			return f, true
+		}
+	}
+	return FreezeState{}, false
+}
+
+// forgetMobiles strikes out of the mobiles' rows what forgotten cohorts added, and
+// what withdrawals have cancelled: the number of somebody who is gone.
+func (r *registerRows) forgetMobiles(ctx context.Context, folding locker) error {
+	forgotten := map[domain.Cohort]bool{}
+	r.mu.RLock()
+	for c, s := range r.cohorts {
+		forgotten[c] = s.forgotten
+	}
+	r.mu.RUnlock()
+
+	for from := []byte{keyMobile}; from != nil; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		stale, next, err := r.staleMobiles(from, forgotten)
+		if err != nil {
+			return err
+		}
+		if err := r.strike(stale, forgotten, folding); err != nil {
+			return err
+		}
+		from = next
+	}
+	return nil
+}
+
+// staleMobiles returns the keys of the next rows with something to strike, and
+// where to go on, nil at the end.
+func (r *registerRows) staleMobiles(from []byte, forgotten map[domain.Cohort]bool) (stale [][]byte, next []byte, err error) {
+	rows, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{keyMobile + 1}})
+	if err != nil {
+		return nil, nil, readError(r.view, err)
+	}
+	defer func() { err = closing(rows, err) }()
+	n := 0
+	for rows.First(); rows.Valid(); rows.Next() {
+		if n++; n > forgetChunk {
+			return stale, bytes.Clone(rows.Key()), nil
+		}
+		value, err := rows.ValueAndErr()
+		if err != nil {
+			return nil, nil, readError(r.view, err)
+		}
+		if len(remembered(value, forgotten)) < len(value) {
+			stale = append(stale, bytes.Clone(rows.Key()))
+		}
+	}
+	return stale, nil, rows.Error()
+}
+
+func (r *registerRows) strike(keys [][]byte, forgotten map[domain.Cohort]bool, folding locker) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	folding.Lock()
+	defer folding.Unlock()
+	batch := r.NewBatch()
+	defer batch.Close()
+	for _, key := range keys {
+		value, err := r.get(key)
+		if err != nil {
+			return err
+		}
+		if value = remembered(value, forgotten); len(value) == 0 {
+			_ = batch.Delete(key, nil)
+		} else {
+			_ = batch.Set(key, value, nil)
+		}
+	}
+	return r.apply(batch)
+}
+
+// settle carries out in a new generation what the old one had carried out.
+func (r *registerRows) settle(ctx context.Context, folding locker) error {
+	r.mu.RLock()
+	freezes := r.orders.freezes
+	r.mu.RUnlock()
+	for _, f := range freezes {
+		if f.PhotoIDsComplete {
+			if _, err := r.purge(ctx, f.Order.Freeze, folding); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *peopleRows) settle(ctx context.Context, _ locker) error {
+	p.mu.Lock()
+	freezes := make([]domain.UUID, 0, len(p.freezes))
+	for id := range p.freezes {
+		freezes = append(freezes, id)
+	}
+	p.mu.Unlock()
+	for _, id := range freezes {
+		if _, err := p.purge(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *countsRows) settle(context.Context, locker) error { return nil }
