@@ -125,7 +125,7 @@ func (l *Ledger) seal(d *projections.Draft, event *domain.Event, a *ask, known d
 	switch e := (*event).(type) {
 	case domain.PersonRegistered:
 		if e.Closed {
-			return nil, nil
+			return &a.tokens, nil
 		}
 		if len(d.Open(e.Cohort.District, []domain.Group{e.Cohort.Group})) == 0 { // a new cohort
 			if err := l.vault.EnsureKeys(e.Cohort); err != nil {

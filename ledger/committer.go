@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bahi/domain"
@@ -39,6 +41,7 @@ type flight struct {
 	commit   eventstore.Commit
 	draft    *projections.Draft
 	answers  []answer
+	closed   map[domain.Cohort][]domain.PhotoIDToken // of people born closed in this commit
 	bytes    int
 	attempts int
 	outcome  chan error // receives one value: nil when acknowledged
@@ -211,6 +214,9 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 		}
 		f.commit.District = district
 		f.commit.Entries = append(f.commit.Entries, *made.entry)
+		if e, ok := made.entry.Event.(domain.PersonRegistered); ok && e.Closed {
+			f.keep(e.Cohort, made.tokens.PhotoID)
+		}
 		f.bytes += entryBytes + weight(made.entry.Event)
 	}
 	f.answers = append(f.answers, answer{ask: a, verdict: made.verdict, err: err})
@@ -220,7 +226,7 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 func weight(e domain.Event) int {
 	switch e := e.(type) {
 	case domain.PersonRegistered:
-		return len(e.Sealed)
+		return len(e.Sealed) + domain.TokenSize + 2 // born closed, its photo ID is kept beside it
 	case domain.DoseAdministered:
 		return len(e.Sealed)
 	case domain.PhotoIDsKept:
@@ -256,8 +262,36 @@ func (c *committer) launch() {
 		f.answer(nil)
 		return
 	}
+	if err := f.keepPhotoIDs(); err != nil {
+		f.answer(err)
+		return
+	}
 	c.inflight = f
 	c.send(f)
+}
+
+// keep notes the photo ID of somebody who is born closed.
+func (f *flight) keep(c domain.Cohort, t domain.PhotoIDToken) {
+	if f.closed == nil {
+		f.closed = map[domain.Cohort][]domain.PhotoIDToken{}
+	}
+	f.closed[c] = append(f.closed[c], t)
+}
+
+// keepPhotoIDs ends a commit with the photo IDs of those who were born closed in
+// it, as sorted sets without persons, so that nobody registers twice. In a
+// commit of one the set still tells whose it is.
+func (f *flight) keepPhotoIDs() error {
+	for c, tokens := range f.closed {
+		slices.SortFunc(tokens, func(a, b domain.PhotoIDToken) int { return bytes.Compare(a[:], b[:]) })
+		last := f.commit.Entries[len(f.commit.Entries)-1]
+		kept := eventstore.Entry{Recorded: last.Recorded, Event: domain.PhotoIDsKept{Cohort: c, Tokens: tokens}}
+		if err := f.draft.Add(kept, nil); err != nil {
+			return err
+		}
+		f.commit.Entries = append(f.commit.Entries, kept)
+	}
+	return nil
 }
 
 func (c *committer) send(f *flight) {

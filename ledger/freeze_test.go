@@ -121,6 +121,53 @@ func TestFreeze(t *testing.T) {
 	check(t, l)
 }
 
+// Under a standing freeze later registrations are born closed: counted, never
+// readable, and still registered once.
+func TestStandingFreeze(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, dir)
+	want(t, submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	order := freezeOf(1, muzaffarpur, "2021-03-04")
+	order.Standing, order.Groups = true, []domain.Group{domain.HealthCareWorker}
+	if _, err := l.Freeze(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	born := registrationOf(2, muzaffarpur, domain.HealthCareWorker, "2021-03-05")
+	want(t, submit(t, l, centre, born, doseOf(2, 1, muzaffarpur, "2021-03-05")), domain.Accepted)
+	free := registrationOf(3, muzaffarpur, domain.FrontLineWorker, "2021-03-05")
+	want(t, submit(t, l, centre, free), domain.Accepted)
+	thief := registrationOf(4, patna, domain.FrontLineWorker, "2021-03-05")
+	thief.PhotoID = born.PhotoID
+	twin := registrationOf(5, muzaffarpur, domain.HealthCareWorker, "2021-03-05")
+	two := registrationOf(6, muzaffarpur, domain.HealthCareWorker, "2021-03-05")
+	two.PhotoID = twin.PhotoID
+
+	expect := func(l *Ledger, when string) {
+		t.Helper()
+		if _, err := l.Person(t.Context(), referenceOf(2), "dio", "medical"); !errors.Is(err, ErrFrozen) {
+			t.Errorf("%s: who was born closed: %v", when, err)
+		}
+		if p, err := l.Person(t.Context(), referenceOf(3), "dio", "medical"); err != nil || p.Name != free.Name {
+			t.Errorf("%s: a group that is not frozen: %v", when, err)
+		}
+		wantCode(t, submit(t, l, centre, thief)[0], domain.CodePhotoIDTaken)
+		check(t, l)
+	}
+	expect(l, "at once")
+	verdicts := submit(t, l, centre, twin, two) // in one commit
+	want(t, verdicts[:1], domain.Accepted)
+	wantCode(t, verdicts[1], domain.CodePhotoIDTaken)
+	if counts := countsOf(t, l, muzaffarpur, "2021-03-31"); counts.Registered != 4 || counts.Frozen != 3 || counts.Dose1 != 1 {
+		t.Errorf("counts %+v", counts.Figures)
+	}
+	shut(t, l)
+	if err := DiscardView(Config{Data: dir + "/data"}, "register"); err != nil {
+		t.Fatal(err)
+	}
+	expect(open(t, dir), "folded anew")
+}
+
 // Nothing that was told about a person stands in the clear in any file: not in
 // the streams, the views, the keys, the handover.
 func TestNoPersonalDataOnDisk(t *testing.T) {

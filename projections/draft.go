@@ -85,8 +85,8 @@ func (r *registerRows) draft(sequence uint64, parent *Draft) *Draft {
 // Sequence is the ledger sequence that the commit will have.
 func (d *Draft) Sequence() uint64 { return d.sequence }
 
-// Add drafts one more entry. Tokens are those of a [domain.PersonRegistered]
-// that is not born closed; a fold has none and opens them with its [Keys]. After
+// Add drafts one more entry. Tokens are those of a [domain.PersonRegistered]; a
+// fold has none and opens them with its [Keys], unless the person is born closed. After
 // an error the draft may hold half of the event and has to be thrown away.
 func (d *Draft) Add(e eventstore.Entry, tokens *domain.RegistrationTokens) error {
 	if e.Submission != (domain.SubmissionToken{}) {
@@ -152,6 +152,9 @@ func (d *Draft) registered(e domain.PersonRegistered, tokens *domain.Registratio
 	}
 	d.setCohort(e.Cohort, state)
 	if e.Closed {
+		if tokens != nil { // the commit keeps its photo IDs as a set of its own
+			d.photoIDs[tokens.PhotoID] = photoID{frozen: true}
+		}
 		return nil
 	}
 	if tokens == nil {
