@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,47 +27,58 @@ const forgetChunk = 4096
 func (r *Register) Purge(ctx context.Context, freeze domain.UUID) (Purged, error) {
 	rows := r.reading()
 	defer rows.readers.RUnlock()
-	return rows.purge(ctx, freeze, &r.folding)
+	return rows.purge(ctx, &r.folding, freeze)
 }
 
-func (r *registerRows) purge(ctx context.Context, freeze domain.UUID, folding locker) (p Purged, err error) {
-	state, ok := r.freeze(freeze)
-	if !ok {
-		return p, fmt.Errorf("purge the view %s: %w", r.view, ErrUnknownFreeze)
+// purge removes what freezes have left, all at once, and returns the outcome of
+// the last.
+func (r *registerRows) purge(ctx context.Context, folding locker, freezes ...domain.UUID) (p Purged, err error) {
+	spans := []pebble.KeyRange{{Start: []byte{keyMobile}, End: []byte{keyMobile + 1}}}
+	var needles [][]byte
+	marks := r.NewBatch()
+	defer marks.Close()
+	for _, id := range freezes {
+		state, ok := r.freeze(id)
+		if !ok {
+			return p, fmt.Errorf("purge the view %s: %w", r.view, ErrUnknownFreeze)
+		}
+		p = Purged{}
+		for _, c := range state.Order.Cohorts {
+			p.Rows += c.People
+		}
+		done, err := r.get(forgottenKey(id))
+		if err != nil {
+			return p, err
+		}
+		if done != nil {
+			continue
+		}
+		_ = marks.Set(forgottenKey(id), []byte{1}, nil)
+		for _, c := range state.Order.Cohorts {
+			from := appendCohort([]byte{keyTokens}, c.Cohort)
+			spans = append(spans, pebble.KeyRange{Start: from, End: prefixEnd(from)})
+			for i := range canaries {
+				needles = append(needles, canary(c.Cohort, i))
+			}
+		}
 	}
-	for _, c := range state.Order.Cohorts {
-		p.Rows += c.People
-	}
-	done, err := r.get(forgottenKey(freeze))
-	if err != nil || done != nil {
-		return p, err
+	if marks.Empty() {
+		return p, nil
 	}
 	if err := r.forgetMobiles(ctx, folding); err != nil {
 		return p, err
 	}
-	spans := []pebble.KeyRange{{Start: []byte{keyMobile}, End: []byte{keyMobile + 1}}}
-	var needles [][]byte
-	for _, c := range state.Order.Cohorts {
-		from := appendCohort([]byte{keyTokens}, c.Cohort)
-		spans = append(spans, pebble.KeyRange{Start: from, End: prefixEnd(from)})
-		for i := range canaries {
-			needles = append(needles, canary(c.Cohort, i))
-		}
-	}
 	if err := r.rewriteSpans(ctx, spans); err != nil {
 		return p, err
 	}
-	residue, err := search(r.fs, r.dir, needles)
+	found, err := search(r.fs, r.dir, needles)
 	if err != nil {
 		return p, err
 	}
-	if p.Residue = int64(len(residue)); p.Residue > 0 {
+	if p.Residue = int64(len(found)); p.Residue > 0 {
 		return p, nil
 	}
-	batch := r.NewBatch()
-	defer batch.Close()
-	_ = batch.Set(forgottenKey(freeze), []byte{1}, nil)
-	return p, r.apply(batch)
+	return p, r.apply(marks)
 }
 
 // locker keeps the fold away while rows are read and written back. A generation
@@ -164,31 +177,23 @@ func (r *registerRows) strike(keys [][]byte, forgotten map[domain.Cohort]bool, f
 // settle carries out in a new generation what the old one had carried out.
 func (r *registerRows) settle(ctx context.Context, folding locker) error {
 	r.mu.RLock()
-	freezes := r.orders.freezes
-	r.mu.RUnlock()
-	for _, f := range freezes {
+	var complete []domain.UUID
+	for _, f := range r.orders.freezes {
 		if f.PhotoIDsComplete {
-			if _, err := r.purge(ctx, f.Order.Freeze, folding); err != nil {
-				return err
-			}
+			complete = append(complete, f.Order.Freeze)
 		}
 	}
-	return nil
+	r.mu.RUnlock()
+	_, err := r.purge(ctx, folding, complete...)
+	return err
 }
 
 func (p *peopleRows) settle(ctx context.Context, _ locker) error {
 	p.mu.Lock()
-	freezes := make([]domain.UUID, 0, len(p.freezes))
-	for id := range p.freezes {
-		freezes = append(freezes, id)
-	}
+	freezes := slices.Collect(maps.Keys(p.freezes))
 	p.mu.Unlock()
-	for _, id := range freezes {
-		if _, err := p.purge(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := p.purge(ctx, freezes...)
+	return err
 }
 
 func (c *countsRows) settle(context.Context, locker) error { return nil }

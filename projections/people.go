@@ -429,7 +429,7 @@ func (c *peopleChange) freeze(batch *pebble.Batch, o domain.FreezeOrdered) error
 	if _, here := c.freezes[o.Freeze]; known || here {
 		return nil
 	}
-	f := frozen{}
+	f := frozen{purged: true} // unless something of them is here
 	c.closed = maps.Clone(c.closed)
 	for _, size := range o.Cohorts {
 		cohort := size.Cohort
@@ -440,7 +440,9 @@ func (c *peopleChange) freeze(batch *pebble.Batch, o domain.FreezeOrdered) error
 		c.samples[o.Freeze] = append(c.samples[o.Freeze], samples...)
 		c.closed[cohort] = true
 		f.cohorts = append(f.cohorts, cohort)
-		f.rows += c.sizes[cohort]
+		people, here := c.sizes[cohort]
+		f.rows += people
+		f.purged = f.purged && !here
 		delete(c.sizes, cohort)
 		delete(c.touched, cohort)
 		_ = batch.Delete(appendCohort([]byte{keySize}, cohort), nil)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,46 +45,64 @@ func (p *People) Purge(ctx context.Context, freeze domain.UUID) (Purged, error) 
 	return rows.purge(ctx, freeze)
 }
 
-func (p *peopleRows) purge(ctx context.Context, freeze domain.UUID) (Purged, error) {
-	p.mu.Lock()
-	f, ok := p.freezes[freeze]
-	needles := slices.Clone(p.samples[freeze])
-	p.mu.Unlock()
-	if !ok {
-		return Purged{}, fmt.Errorf("purge the view %s: %w", p.view, ErrUnknownFreeze)
-	}
-	if f.purged && f.residue == 0 {
-		return Purged{Rows: f.rows}, nil
-	}
+// purge removes what freezes have left, all at once, and returns the outcome of
+// the last.
+func (p *peopleRows) purge(ctx context.Context, freezes ...domain.UUID) (Purged, error) {
 	var spans []pebble.KeyRange
-	for _, c := range f.cohorts {
-		from, to := detailsSpan(c)
-		spans = append(spans, pebble.KeyRange{Start: from, End: to})
-		for i := range canaries {
-			needles = append(needles, canary(c, i))
+	var needles [][]byte
+	var last frozen
+	todo := map[domain.UUID]frozen{}
+	p.mu.Lock()
+	for _, id := range freezes {
+		var ok bool
+		if last, ok = p.freezes[id]; !ok {
+			p.mu.Unlock()
+			return Purged{}, fmt.Errorf("purge the view %s: %w", p.view, ErrUnknownFreeze)
 		}
+		if last.purged && last.residue == 0 {
+			continue
+		}
+		todo[id] = last
+		needles = append(needles, p.samples[id]...)
+		for _, c := range last.cohorts {
+			from, to := detailsSpan(c)
+			spans = append(spans, pebble.KeyRange{Start: from, End: to})
+			for i := range canaries {
+				needles = append(needles, canary(c, i))
+			}
+		}
+	}
+	p.mu.Unlock()
+	if len(todo) == 0 {
+		return Purged{Rows: last.rows}, nil
 	}
 	if err := p.purgeSpans(ctx, spans); err != nil {
 		return Purged{}, err
 	}
-	residue, err := search(p.fs, p.dir, needles)
+	found, err := search(p.fs, p.dir, needles)
 	if err != nil {
 		return Purged{}, err
 	}
-	f.purged, f.residue = true, int64(len(residue))
+	residue := int64(len(found))
 	batch := p.NewBatch()
 	defer batch.Close()
-	_ = batch.Set(frozenKey(freeze), f.encode(), nil)
+	for id, f := range todo {
+		f.purged, f.residue = true, residue
+		todo[id] = f
+		_ = batch.Set(frozenKey(id), f.encode(), nil)
+	}
 	if err := p.apply(batch); err != nil {
 		return Purged{}, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.freezes[freeze] = f
-	if f.residue == 0 {
-		delete(p.samples, freeze)
+	for id, f := range todo {
+		p.freezes[id] = f
+		if residue == 0 {
+			delete(p.samples, id)
+		}
 	}
-	return Purged{Rows: f.rows, Residue: f.residue}, nil
+	return Purged{Rows: last.rows, Residue: residue}, nil
 }
 
 // sample remembers some of what a freeze is about to remove, in memory only, for
