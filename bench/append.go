@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ const (
 )
 
 func open(ctx context.Context, o Options) (*ledger.Ledger, error) {
-	return ledger.Open(ctx, ledger.Config{Data: filepath.Join(o.Dir, "data"), Keys: filepath.Join(o.Dir, "keys")})
+	return ledger.Open(ctx, ledger.Config{Data: filepath.Join(o.Dir, "data"), Keys: filepath.Join(o.Dir, "keys"), ReadsPerDay: math.MaxInt})
 }
 
 // appendBundles submits bundles of 500 from eight clients: decided, tokenised,

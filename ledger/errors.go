@@ -22,6 +22,8 @@ var (
 	// ErrUndecided says that an append was neither confirmed nor found. The same
 	// submissions can be sent again: what was stored answers as a duplicate.
 	ErrUndecided = errors.New("the ledger could not confirm the commit; submit the same again, nothing is stored twice")
+	// ErrTooManyReads says that an officer has used up the day's readings.
+	ErrTooManyReads = errors.New("this officer has opened as many people's details as one may in a day; the operator sets how many")
 	// ErrBadRequest says that a question cannot be understood.
 	ErrBadRequest = errors.New("bad request")
 )

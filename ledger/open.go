@@ -30,6 +30,10 @@ type Config struct {
 	// a sandbox or not from its first commit on.
 	Sandbox bool
 
+	// ReadsPerDay is how many people's details one officer may open in a day, on
+	// this node; DefaultReadsPerDay when 0.
+	ReadsPerDay int
+
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: the machine's clock
 }
@@ -62,6 +66,7 @@ type Ledger struct {
 
 	founding sync.Mutex
 	freezing sync.Mutex // one freeze is carried out at a time
+	readings readings
 	reading  sync.Mutex // protects barrier
 	barrier  uint64     // the last audit barrier whose order this node has folded
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 
 	"bahi/domain"
@@ -57,8 +56,12 @@ type ReversalShown struct {
 // Person opens one person's details for an officer. The reading is recorded, who
 // and for which purpose, before anything is answered; no record, no answer.
 //
-// Errors: ErrFrozen; ErrNotFound; ErrBadRequest; vault.ErrKeyMissing when the
-// key of an open cohort is not there.
+// An officer has so many readings a day, and a refused one counts: who tries
+// numbers runs out of them. There is no other way to ask: not by name, mobile
+// number or photo ID, and not for many people at once.
+//
+// Errors: ErrFrozen; ErrNotFound; ErrBadRequest; ErrTooManyReads;
+// vault.ErrKeyMissing when the key of an open cohort is not there.
 func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, purpose string) (PersonDetails, error) {
 	if err := number.Check(); err != nil {
 		return PersonDetails{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
@@ -68,6 +71,9 @@ func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, p
 	}
 	if !slices.Contains(Purposes, purpose) {
 		return PersonDetails{}, fmt.Errorf("%w: the purpose is one of %v", ErrBadRequest, Purposes)
+	}
+	if err := l.takeReading(ctx, officer); err != nil {
+		return PersonDetails{}, err
 	}
 	if err := l.caughtUp(ctx); err != nil {
 		return PersonDetails{}, err
@@ -179,9 +185,4 @@ func cannotOpen(c domain.Cohort, err error) error {
 		return ErrFrozen
 	}
 	return fmt.Errorf("open details of cohort %s: %w", c, err)
-}
-
-// AuditList yields every recorded reading, oldest first.
-func (l *Ledger) AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error] {
-	return l.store.Audit(ctx, 0)
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bahi/domain"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -118,49 +117,4 @@ func (p *program) printVerify(r ledger.VerifyReport) error {
 		fmt.Fprintln(p.stdout, "everything follows from the ledger")
 	}
 	return nil
-}
-
-func (p *program) auditCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:     "audit",
-		Short:   "Who looked at whose details, when and why",
-		Example: "  bahi audit list --data ./ledger --json",
-	}
-	list := &cobra.Command{
-		Use:     "list",
-		Short:   "Every recorded reading, oldest first; persons as tokens",
-		Example: "  bahi audit list --data ./ledger --json",
-		RunE: func(c *cobra.Command, _ []string) error {
-			return p.with(c.Context(), vault.RoleAuditor, func(d door) error {
-				for r, err := range d.AuditList(c.Context()) {
-					if err != nil {
-						return err
-					}
-					row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person)}
-					if p.json {
-						err = p.print(row)
-					} else {
-						_, err = fmt.Fprintf(p.stdout, "%s  %-16s %-14s %d  %s\n", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
-					}
-					if err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	}
-	p.ledgerFlags(list)
-	p.jsonFlag(list)
-	c.AddCommand(list)
-	return c
-}
-
-// auditRow is a recorded reading as it is printed.
-type auditRow struct {
-	At       time.Time       `json:"at"`
-	Officer  string          `json:"officer"`
-	Purpose  string          `json:"purpose"`
-	District domain.District `json:"district"`
-	Person   string          `json:"person_token"`
 }
