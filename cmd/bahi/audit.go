@@ -14,8 +14,8 @@ import (
 
 func (p *program) auditCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:     "audit",
-		Short:   "Who looked at whose details, when and why",
+		Use:   "audit",
+		Short: "Who looked at whose details, when and why",
 		Example: `  bahi audit list --data ./ledger --json
   bahi audit report --data ./ledger`,
 	}
