@@ -64,6 +64,13 @@ type database struct {
 	unsaved struct{ commits, entries int }
 
 	trouble atomic.Pointer[error] // the last error of a background job
+
+	// undeleted are tables that Pebble let go of but could not remove; it does
+	// not try again.
+	undeleted struct {
+		sync.Mutex
+		paths []string
+	}
 }
 
 // checkpoint tells how far a view has folded, by which version, and what the
@@ -146,6 +153,13 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 			BackgroundError: func(err error) { db.trouble.Store(&err) },
 			// Unless it is told, Pebble ends the process over a damaged table.
 			DataCorruption: func(i pebble.DataCorruptionInfo) { db.trouble.Store(&i.Details) },
+			TableDeleted: func(i pebble.TableDeleteInfo) {
+				if i.Err != nil {
+					db.undeleted.Lock()
+					defer db.undeleted.Unlock()
+					db.undeleted.paths = append(db.undeleted.paths, i.Path)
+				}
+			},
 			FlushEnd: func(i pebble.FlushInfo) {
 				if i.Err == nil {
 					db.trouble.Store(nil)

@@ -181,6 +181,9 @@ func (db *database) awaitRemoval(ctx context.Context) error {
 				delete(waiting, fmt.Sprintf("%06d.sst", t.BackingSSTNum))
 			}
 		}
+		if err := db.removeUndeleted(); err != nil {
+			return err
+		}
 		here, err := db.tablesOnDisk()
 		if err != nil {
 			return err
@@ -199,6 +202,19 @@ func (db *database) awaitRemoval(ctx context.Context) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// removeUndeleted tries again to remove what Pebble could not.
+func (db *database) removeUndeleted() error {
+	db.undeleted.Lock()
+	defer db.undeleted.Unlock()
+	for len(db.undeleted.paths) > 0 {
+		if err := db.fs.Remove(db.undeleted.paths[0]); err != nil && !absentFile(err) {
+			return fmt.Errorf("purge the view %s: %w", db.view, err)
+		}
+		db.undeleted.paths = db.undeleted.paths[1:]
+	}
+	return nil
 }
 
 func (db *database) tablesOnDisk() (map[string]bool, error) {
