@@ -126,8 +126,8 @@ func (d *Door) Serve(ctx context.Context) error {
 	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()
 	select {
 	case err := <-ended:
-		_ = router.Close() // ends the handlers that were started
-		return errors.Join(errors.New("the door's router stopped by itself"), err)
+		// The router's own Close would wait for handlers that never began.
+		return errors.Join(errors.New("the door cannot take in bundles"), err, subscriber.Close())
 	case <-ctx.Done():
 	}
 	<-router.Running()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ type house struct {
 	log   *syncBuffer
 }
 
-func openHouse(t *testing.T) *house {
+func openHouse(t testing.TB) *house {
 	t.Helper()
 	dir := t.TempDir()
 	store := natstest.OpenConfig(t, eventstore.Config{Dir: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", CentrePassword: "a password"})
@@ -78,7 +79,7 @@ func openHouse(t *testing.T) *house {
 
 // serve opens a door and serves until the returned function, which waits for its
 // end, is called, or the test ends.
-func (h *house) serve(t *testing.T, submit Submitter) (stop func()) {
+func (h *house) serve(t testing.TB, submit Submitter) (stop func()) {
 	t.Helper()
 	conn, err := h.store.Connect("intake")
 	if err != nil {
@@ -104,7 +105,7 @@ func (h *house) serve(t *testing.T, submit Submitter) (stop func()) {
 }
 
 // centre dials in as a centre does.
-func (h *house) centre(t *testing.T, options ClientOptions) *Client {
+func (h *house) centre(t testing.TB, options ClientOptions) *Client {
 	t.Helper()
 	options.InboxPrefix = eventstore.CentreInbox
 	options.NATS = []nats.Option{nats.UserInfo("centre", "a password")}
@@ -576,5 +577,74 @@ func TestWhatAClientIsTold(t *testing.T) {
 	c.key = other.IntakePublicKey()
 	if v, err := c.Publish(t.Context(), 208, "208001", one); err != nil || v[0].Outcome != domain.Duplicate {
 		t.Errorf("%v, %v", v, err)
+	}
+}
+
+// TestCodesAreDocumented holds docs/CENTRES.md to the codes of bundles.
+func TestCodesAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/CENTRES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []BundleCode{BundleCannotOpen, BundleOtherKey, BundleBadSubject, BundleEmpty, BundleTooMany, BundleCrashed} {
+		if !bytes.Contains(page, []byte("| `"+string(code)+"` |")) {
+			t.Errorf("docs/CENTRES.md does not explain %s", code)
+		}
+	}
+}
+
+// BenchmarkDoor takes bundles of 500 doses from 16 centres through the whole
+// door: sealed, flushed to disk, opened, read, answered.
+func BenchmarkDoor(b *testing.B) {
+	h, m := openHouse(b), &memory{}
+	h.serve(b, m.submit)
+	c := h.centre(b, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
+	var group sync.WaitGroup
+	next := make(chan int)
+	for range 16 {
+		group.Go(func() {
+			for n := range next {
+				centre := fmt.Sprintf("c-%d", n%64)
+				submissions := make([]domain.Submission, BundleSize)
+				for i := range submissions {
+					submissions[i] = doseAt(n*BundleSize+i, centre)
+				}
+				if _, err := c.Publish(b.Context(), 208, centre, submissions); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	n := 0
+	for b.Loop() {
+		next <- n
+		n++
+	}
+	close(next)
+	group.Wait()
+	b.ReportMetric(float64(n*BundleSize)/b.Elapsed().Seconds(), "submissions/s")
+}
+
+// TestDoorWithoutStreams: what keeps the door from serving is said at once.
+func TestDoorWithoutStreams(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	conn, err := h.store.Connect("intake")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	d, err := OpenDoor(t.Context(), conn, h.keys, m.submit, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.js.DeleteStream(t.Context(), streamIntake); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := d.Serve(ctx); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("served without a stream: %v", err)
 	}
 }

@@ -111,7 +111,7 @@ func TestRefusals(t *testing.T) {
 		{"address in the photo ID", swap(reg, `"number"`, `"pin_code":"842001","number"`), id1, domain.CodeNotCollected, "pin_code"},
 		{"test result", swap(dose, `"batch"`, `"rt_pcr":"negative","batch"`), id1, domain.CodeNotCollected, "rt_pcr"},
 		{"test result, other spelling", swap(dose, `"batch"`, `"RT-PCR":"negative","batch"`), id1, domain.CodeNotCollected, ""},
-		{"address and no type", `{"id":"` + id1 + `","street":1}`, id1, domain.CodeNotCollected, "street"},
+		{"address before an unknown field", swap(dose, `"batch"`, `"colour":1,"street":1,"batch"`), id1, domain.CodeNotCollected, "street"},
 
 		{"unknown field", swap(dose, `"batch"`, `"colour":"red","batch"`), id1, domain.CodeUnknownField, "colour"},
 		{"unknown field in other case", swap(dose, `"batch"`, `"Batch"`), id1, domain.CodeUnknownField, "Batch"},

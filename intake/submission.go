@@ -25,8 +25,8 @@ func rejection(c domain.Code, field, format string, args ...any) *domain.Rejecti
 
 // parse reads one line, which is neither empty nor longer than [MaxLine]. The
 // id is the sender's text for it, if the line has a valid one. What is wrong is
-// looked for in this order: the JSON, what is not collected, the type, unknown
-// fields, the id, missing fields, values.
+// looked for in this order: the JSON, the type, what is not collected, unknown
+// fields, missing fields, the id, values.
 //
 // The submission's strings share memory with the line.
 func parse(line string) (id string, s domain.Submission, reject *domain.Rejection) {
@@ -73,13 +73,13 @@ func parse(line string) (id string, s domain.Submission, reject *domain.Rejectio
 		}
 		return id, nil, rejection(domain.CodeBadJSON, twice.String(), "the field stands twice on the line; leave one")
 	}
-	if scan.notCollected != "" {
-		return id, nil, rejection(domain.CodeNotCollected, shownName(scan.notCollected),
-			"addresses and test results are not collected; leave the field out")
-	}
 	form, reject := r.form()
 	if reject != nil {
 		return id, nil, reject
+	}
+	if scan.notCollected != "" {
+		return id, nil, rejection(domain.CodeNotCollected, shownName(scan.notCollected),
+			"addresses and test results are not collected; leave the field out")
 	}
 	if isForeign {
 		return id, nil, rejection(domain.CodeUnknownField, shownName(unknown), "this type of submission has no such field; leave it out")
@@ -87,11 +87,11 @@ func parse(line string) (id string, s domain.Submission, reject *domain.Rejectio
 	if foreign := r.seen &^ (form.required | form.optional); foreign != 0 {
 		return id, nil, rejection(domain.CodeUnknownField, foreign.first().String(), "this type of submission has no such field; leave it out")
 	}
-	if r.seen.has(fieldID) && id == "" {
-		return "", nil, rejection(domain.CodeBadID, "id", "an id is a UUID, such as 018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001")
-	}
 	if missing := form.required &^ r.seen; missing != 0 {
 		return id, nil, rejection(domain.CodeMissingField, missing.first().String(), "the field is missing")
+	}
+	if id == "" {
+		return "", nil, rejection(domain.CodeBadID, "id", "an id is a UUID, such as 018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001")
 	}
 	s = form.read(&r)
 	if r.reject != nil {
