@@ -5,10 +5,13 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /bahi ./cmd/bahi
+RUN mkdir -p /volumes/data /volumes/keys
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /bahi /bahi
-# The data and the keys are two volumes, so that a backup of one never holds the other.
+# The data and the keys are two volumes, so that a backup of one never holds the
+# other. They begin as directories of the user that bahi runs as.
+COPY --from=build --chown=nonroot:nonroot /volumes/ /
 VOLUME ["/data", "/keys"]
 EXPOSE 8080
 ENTRYPOINT ["/bahi"]
