@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"bahi/domain"
 	"bahi/eventstore"
@@ -70,7 +71,7 @@ func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, p
 		return PersonDetails{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	if !slices.Contains(Purposes, purpose) {
-		return PersonDetails{}, fmt.Errorf("%w: the purpose is one of %v", ErrBadRequest, Purposes)
+		return PersonDetails{}, fmt.Errorf("%w: the purpose is one of %s", ErrBadRequest, strings.Join(Purposes, ", "))
 	}
 	if err := l.takeReading(ctx, officer); err != nil {
 		return PersonDetails{}, err
@@ -83,7 +84,7 @@ func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, p
 	if err != nil {
 		return PersonDetails{}, err
 	}
-	return l.open(number, token, record)
+	return show(l.vault, number, token, record)
 }
 
 // recordedRead looks the person up and records the reading under the barrier
@@ -139,9 +140,17 @@ func (l *Ledger) learnBarrier(ctx context.Context) error {
 	return nil
 }
 
-// open opens what is sealed of a record.
-func (l *Ledger) open(number domain.Reference, token domain.PersonToken, r projections.PersonRecord) (PersonDetails, error) {
-	details, _, err := l.vault.OpenRegistration(r.Cohort, token, r.Sealed)
+// opener opens sealed parts: the vault for open cohorts, and for frozen ones the
+// authority with a handover.
+type opener interface {
+	OpenRegistration(domain.Cohort, domain.PersonToken, []byte) (domain.Details, domain.RegistrationTokens, error)
+	OpenDose(domain.Cohort, domain.PersonToken, []byte) (domain.DoseParticulars, error)
+}
+
+// show opens what is sealed of a record. About doses that were given after a
+// freeze nothing is sealed: only that they were given is known.
+func show(keys opener, number domain.Reference, token domain.PersonToken, r projections.PersonRecord) (PersonDetails, error) {
+	details, _, err := keys.OpenRegistration(r.Cohort, token, r.Sealed)
 	if err != nil {
 		return PersonDetails{}, cannotOpen(r.Cohort, err)
 	}
@@ -159,9 +168,11 @@ func (l *Ledger) open(number domain.Reference, token domain.PersonToken, r proje
 		Reversals: []ReversalShown{},
 	}
 	for _, d := range r.Doses {
-		told, err := l.vault.OpenDose(r.Cohort, token, d.Sealed)
-		if err != nil {
-			return PersonDetails{}, cannotOpen(r.Cohort, err)
+		var told domain.DoseParticulars
+		if len(d.Sealed) > 0 {
+			if told, err = keys.OpenDose(r.Cohort, token, d.Sealed); err != nil {
+				return PersonDetails{}, cannotOpen(r.Cohort, err)
+			}
 		}
 		p.Doses = append(p.Doses, DoseShown{Dose: doseShown(d.Number), At: d.Day, Vaccine: d.Vaccine, Batch: told.Batch, Centre: told.Centre})
 	}

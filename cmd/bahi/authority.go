@@ -30,7 +30,7 @@ or, with the private key on a machine of its own:
   bahi authority answer --key authority.key challenge.txt > answer.txt
   bahi authority adopt --data ./ledger authority.key.pub --challenge challenge.txt --answer answer.txt`,
 	}
-	c.AddCommand(p.authorityKeygen(), p.authorityAdopt(), p.authorityAnswer())
+	c.AddCommand(p.authorityKeygen(), p.authorityAdopt(), p.authorityAnswer(), p.authorityOpen())
 	return c
 }
 
@@ -106,7 +106,7 @@ challenge that the key's owner answers offline (bahi authority answer), and with
 			if err != nil {
 				return usage("--at: %w", err)
 			}
-			return p.with(c.Context(), vault.RoleAuthority, func(d door) error {
+			return p.withNew(c.Context(), vault.RoleAuthority, func(d door) error {
 				if err := d.AdoptAuthorityKey(c.Context(), public, h.At); err != nil {
 					return err
 				}
