@@ -15,6 +15,8 @@ var (
 	ErrSandbox = errors.New("this ledger keeps real time and cannot be used as a sandbox; take another --data directory for replayed history")
 	// ErrOtherKeys says that the keys directory is not this ledger's.
 	ErrOtherKeys = errors.New("the keys directory belongs to another ledger, or was made anew; give the one this ledger was founded with, with --keys")
+	// ErrKeysMissing says that a ledger is there and its keys directory is not.
+	ErrKeysMissing = errors.New("the ledger's keys directory is missing; put it back, or say where it is with --keys")
 	// ErrLocked says that another process has the data directory open.
 	ErrLocked = errors.New("the data directory is in use by another bahi; stop it, or use --server with its address")
 	// ErrClosed says that the ledger is shutting down; nothing of the call was stored.

@@ -75,7 +75,7 @@ type Ledger struct {
 // written to the ledger before the first submission. A freeze that was left
 // unfinished is carried to its end before Open returns.
 //
-// Errors: ErrLocked, ErrSandbox, ErrOtherKeys, those of the event store
+// Errors: ErrLocked, ErrSandbox, ErrKeysMissing, ErrOtherKeys, those of the event store
 // (unreachable NATS), of the vault, and projections.ErrCorrupt for a view that
 // has to be rebuilt.
 func Open(ctx context.Context, config Config) (*Ledger, error) {
@@ -126,6 +126,9 @@ func (l *Ledger) openParts(ctx context.Context) error {
 	if l.node, err = nodeName(filepath.Join(l.config.Data, "node")); err != nil {
 		return err
 	}
+	if err := l.checkKeys(); err != nil {
+		return err
+	}
 	if l.vault, err = vault.Open(l.config.Keys); err != nil {
 		return err
 	}
@@ -144,6 +147,18 @@ func (l *Ledger) openParts(ctx context.Context) error {
 		return err
 	}
 	return l.openViews(ctx)
+}
+
+// checkKeys refuses to make new keys beside views that were folded with others:
+// it would bury the loss, and stand in the way of putting the old ones back.
+func (l *Ledger) checkKeys() error {
+	if _, err := os.Stat(viewDir(l.config.Data, "register")); err != nil {
+		return nil // never opened to the end
+	}
+	if _, err := os.Stat(l.config.Keys); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: %w", l.config.Keys, ErrKeysMissing)
+	}
+	return nil
 }
 
 // Views returns the names of the views, in the order in which they are shown.

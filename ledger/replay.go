@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"iter"
 	"time"
 
@@ -62,6 +63,9 @@ func (l *Ledger) Replay(ctx context.Context, q ReplayQuery) iter.Seq2[ReplayEven
 			reading.After = q.FromSequence - 1
 		}
 		for commit, err := range l.store.Read(ctx, reading) {
+			if errors.Is(err, eventstore.ErrAhead) {
+				return // nothing is recorded from there on yet
+			}
 			if err != nil {
 				yield(ReplayEvent{}, err)
 				return

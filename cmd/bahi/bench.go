@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,11 @@ Measures: ` + strings.Join(bench.Names(), ", ") + ".",
 		Example: `  bahi bench
   bahi bench --events 300000 --only append_bundles,rebuild_counts --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			for _, name := range o.Only {
+				if !slices.Contains(bench.Names(), name) {
+					return usage("there is no measure %q; there are %s", name, strings.Join(bench.Names(), ", "))
+				}
+			}
 			if !p.json {
 				fmt.Fprintf(p.stdout, "%-18s %9s %14s %12s %12s %8s  %s\n", "measure", "events", "per second", "p50", "p99", "ratio", "beside")
 			}

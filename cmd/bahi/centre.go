@@ -48,8 +48,8 @@ func (p *program) openCentre(f centreFlags) (centreDoor, error) {
 	if d.district, err = domain.ParseDistrict(f.district); err != nil {
 		return d, usage("--district: %w", err)
 	}
-	if f.centre == "" {
-		return d, usage("a bundle is published by a centre; give --centre")
+	if _, err := intake.Subject(d.district, f.centre); err != nil {
+		return d, usage("--centre: %w", err)
 	}
 	var options intake.ClientOptions
 	if f.intakeKey != "" {

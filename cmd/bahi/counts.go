@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,6 +76,9 @@ func countsQuery(district, by, asOf, asKnown string) (q projections.CountsQuery,
 			return q, err
 		}
 		q.By = append(q.By, dimension)
+	}
+	if slices.Contains(q.By, projections.ByDay) && slices.Contains(q.By, projections.ByDayKnown) {
+		return q, errors.New("--by: counts are split by day or by day-known, not by both")
 	}
 	if asOf != "" {
 		if q.AsOf, err = domain.ParseDay(asOf); err != nil {

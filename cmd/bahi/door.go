@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -78,7 +79,20 @@ func (p *program) open(ctx context.Context, role string) (door, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Whoever has the lock knows that no service runs: one that was killed left
+	// its address.
+	if err := os.Remove(servicePath(p.data)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, l.Close(ctx))
+	}
 	return direct{l, ledger.Caller{Name: role, Authority: role == vault.RoleAuthority}}, nil
+}
+
+// keyDir is the directory of the keys, as ledger.Open finds it.
+func (p *program) keyDir() string {
+	if p.keys != "" {
+		return p.keys
+	}
+	return filepath.Clean(p.data) + "-keys"
 }
 
 func (p *program) config(log *slog.Logger) ledger.Config {
@@ -120,19 +134,36 @@ func (p *program) openService(role string) (door, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return nil, fmt.Errorf("%w (its address in %s cannot be read)", ledger.ErrLocked, servicePath(p.data))
 	}
-	keys := p.keys
-	if keys == "" {
-		keys = filepath.Clean(p.data) + "-keys"
-	}
-	token, err := os.ReadFile(filepath.Join(keys, "tokens", role))
+	token, err := os.ReadFile(filepath.Join(p.keyDir(), "tokens", role))
 	if err != nil {
 		return nil, fmt.Errorf("a service holds %s, and its token cannot be read: %w", p.data, err)
 	}
 	return web.Dial(s.URL, strings.TrimSpace(string(token)))
 }
 
-// with opens the door, calls do, and closes it again.
-func (p *program) with(ctx context.Context, role string, do func(door) error) (err error) {
+// with opens the door of a ledger that is there, calls do, and closes it again.
+// A verb that asks does not make a ledger where a path was mistyped.
+func (p *program) with(ctx context.Context, role string, do func(door) error) error {
+	if err := p.checkThere(); err != nil {
+		return err
+	}
+	return p.withNew(ctx, role, do)
+}
+
+// checkThere refuses a data directory that holds nothing. With an external NATS
+// the ledger is elsewhere, and a new directory is for the views.
+func (p *program) checkThere() error {
+	if p.server != "" || p.nats != "" {
+		return nil
+	}
+	if files, err := os.ReadDir(p.data); len(files) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		return exit{exitNotFound, fmt.Errorf("there is no ledger in %s; check --data, or begin one with `bahi submit`", p.data)}
+	}
+	return nil
+}
+
+// withNew is with for verbs that may write a ledger's first commit.
+func (p *program) withNew(ctx context.Context, role string, do func(door) error) (err error) {
 	d, err := p.open(ctx, role)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
+	"bahi/intake"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -34,8 +36,13 @@ the mode erase nobody can.`,
 				return usage("%w", err)
 			}
 			f.Standing = standing
-			return p.with(c.Context(), vault.RoleAuthority, func(d door) error {
+			return p.withNew(c.Context(), vault.RoleAuthority, func(d door) error {
 				receipt, err := d.Freeze(c.Context(), f)
+				var refused *domain.Rejection
+				if p.json && errors.As(err, &refused) {
+					v := domain.Verdict{ID: f.ID.String(), Outcome: domain.Rejected, Reject: refused}
+					fmt.Fprintf(p.stdout, "%s\n", intake.AppendVerdict(nil, v))
+				}
 				if err != nil {
 					return err
 				}

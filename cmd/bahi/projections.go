@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -96,11 +97,10 @@ func (p *program) rebuild(ctx context.Context, names []string) error {
 				return err
 			}
 		}
-		views, err := d.Projections(ctx)
+		views, err := p.folded(ctx, d, names)
 		if err != nil {
 			return err
 		}
-		views = slices.DeleteFunc(views, func(v projections.ViewStatus) bool { return !slices.Contains(names, v.Name) })
 		if p.json {
 			return p.print(views)
 		}
@@ -111,11 +111,41 @@ func (p *program) rebuild(ctx context.Context, names []string) error {
 	})
 }
 
+// folded waits until the named views have folded what the ledger holds: those
+// that were thrown away begin anew.
+func (p *program) folded(ctx context.Context, d door, names []string) ([]projections.ViewStatus, error) {
+	bar := p.meter("folding")
+	defer bar.done()
+	for {
+		views, err := d.Projections(ctx)
+		if err != nil {
+			return nil, err
+		}
+		views = slices.DeleteFunc(views, func(v projections.ViewStatus) bool { return !slices.Contains(names, v.Name) })
+		var done, head uint64
+		for _, v := range views {
+			done, head = done+v.Folded, head+v.Head
+		}
+		if done >= head {
+			return views, nil
+		}
+		bar.to(int64(done), int64(head))
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // discardDamaged opens the ledger once, and throws away those of the named views
 // that cannot be opened; opening it again folds them anew.
 func (p *program) discardDamaged(ctx context.Context, names []string) (discarded []string, err error) {
 	if p.server != "" {
 		return nil, nil
+	}
+	if err := p.checkThere(); err != nil {
+		return nil, err
 	}
 	for range names {
 		l, err := ledger.Open(ctx, p.config(nil))

@@ -92,13 +92,12 @@ func (p *program) reversalDecide() *cobra.Command {
 	f.StringVar(&id, "id", "", "id of the decision (default: a new one)")
 	must(c.MarkFlagRequired("request"))
 	c.MarkFlagsOneRequired("approve", "reject")
-	c.MarkFlagsMutuallyExclusive("approve", "reject")
 	return c
 }
 
 // submitOne submits one submission and prints its verdict.
 func (p *program) submitOne(c *cobra.Command, role string, s domain.Submission) error {
-	return p.with(c.Context(), role, func(d door) error {
+	return p.withNew(c.Context(), role, func(d door) error {
 		verdicts, err := d.Submit(c.Context(), []domain.Submission{s})
 		if err != nil {
 			return err

@@ -2,17 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-
-	"bahi/domain"
-	"bahi/ledger"
-	"bahi/projections"
 )
 
 // The exit codes, as the contract has them.
@@ -64,48 +58,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	return p.report(err)
-}
-
-func (p *program) report(err error) int {
-	if err == nil {
-		return exitDone
-	}
-	code := exitFailed
-	var asked exit
-	switch {
-	case errors.As(err, &asked):
-		code = asked.code
-	case errors.Is(err, ledger.ErrFrozen):
-		code = exitFrozen
-	case errors.Is(err, ledger.ErrNotFound):
-		code = exitNotFound
-	case errors.Is(err, ledger.ErrBadRequest):
-		code = exitUsage
-	}
-	if message := err.Error(); message != "" {
-		fmt.Fprintf(p.stderr, "bahi: error: %s\n", message)
-	}
-	if hint := hintFor(err); hint != "" {
-		fmt.Fprintf(p.stderr, "bahi: hint: %s\n", hint)
-	}
-	return code
-}
-
-// hintFor says what to try next.
-func hintFor(err error) string {
-	var rejection *domain.Rejection
-	var view *projections.ViewError
-	switch {
-	case errors.As(err, &rejection) && rejection.Code == domain.CodeAuthorityKeyMissing:
-		return "make a key with `bahi authority keygen`, adopt it with `bahi authority adopt`, or order the freeze with --mode erase"
-	case errors.As(err, &view):
-		return fmt.Sprintf("the ledger has everything; rebuild the view with `bahi projections rebuild %s`", view.View)
-	case errors.Is(err, os.ErrPermission):
-		return "check who owns the directory, or give another with --data and --keys"
-	}
-	return ""
+	return p.report(ctx, root.ExecuteContext(ctx))
 }
 
 func (p *program) root() *cobra.Command {
@@ -121,10 +74,13 @@ Then keep a ledger of your own:  bahi submit --data ./ledger submissions.ndjson
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 verify found a mismatch;
 4 some submissions were rejected; 5 refused: frozen; 6 not found.`,
+		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // there is our own
 	}
+	root.SetVersionTemplate("bahi {{.Version}}\n")
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -135,40 +91,11 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 verify found a mismatch;
 		p.demoCommand(), p.serveCommand(),
 		p.submitCommand(), p.countsCommand(), p.personCommand(), p.freezeCommand(), p.reversalCommand(),
 		p.replayCommand(), p.projectionsCommand(), p.ledgerCommand(), p.auditCommand(), p.authorityCommand(),
-		p.synthCommand(), p.benchCommand(),
+		p.synthCommand(), p.benchCommand(), p.completionCommand(),
 	)
+	root.InitDefaultHelpCmd()
 	strict(root)
 	return root
-}
-
-// strict makes a wrong verb or a surplus argument a usage error everywhere.
-func strict(c *cobra.Command) {
-	if args := c.Args; c.Runnable() {
-		if args == nil {
-			args = cobra.NoArgs
-		}
-		c.Args = func(c *cobra.Command, given []string) error {
-			if err := args(c, given); err != nil {
-				return usage("%s: %w; see `%s --help`", c.CommandPath(), err, c.CommandPath())
-			}
-			return nil
-		}
-	} else {
-		c.Args = cobra.ArbitraryArgs
-		c.RunE = func(c *cobra.Command, given []string) error {
-			if len(given) == 0 {
-				return c.Help()
-			}
-			message := fmt.Sprintf("%s has no verb %q", c.CommandPath(), given[0])
-			if near := c.SuggestionsFor(given[0]); len(near) > 0 {
-				message += "; did you mean " + strings.Join(near, " or ") + "?"
-			}
-			return usage("%s; see `%s --help`", message, c.CommandPath())
-		}
-	}
-	for _, verb := range c.Commands() {
-		strict(verb)
-	}
 }
 
 // ledgerFlags adds the flags that say which ledger a verb is about.
@@ -180,8 +107,6 @@ func (p *program) ledgerFlags(c *cobra.Command) {
 	f.StringVar(&p.tokenFile, "token-file", "", "file with the token for --server (default: the variable BAHI_TOKEN)")
 	f.StringVar(&p.nats, "nats", os.Getenv("BAHI_NATS"), "URL of an external NATS that keeps the ledger (default: the embedded server)")
 	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
-	c.MarkFlagsMutuallyExclusive("server", "data")
-	c.MarkFlagsMutuallyExclusive("server", "nats")
 }
 
 func (p *program) jsonFlag(c *cobra.Command) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -48,6 +49,11 @@ ledger is kept by an embedded JetStream server unless --nats names another.`,
 }
 
 func (p *program) serve(ctx context.Context, listen, listenNATS string) (err error) {
+	for _, address := range []struct{ flag, is string }{{"--listen", listen}, {"--listen-nats", listenNATS}} {
+		if _, _, err := net.SplitHostPort(address.is); err != nil && address.is != "" {
+			return usage("%s: an address is host:port, such as 127.0.0.1:8080", address.flag)
+		}
+	}
 	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
 	config := p.config(log)
 	config.ListenNATS = listenNATS
@@ -85,10 +91,18 @@ func (p *program) serve(ctx context.Context, listen, listenNATS string) (err err
 	go func() { ended <- web.NewServer(l, l.Vault().CheckRoleToken, log).Serve(ctx, listener) }()
 	go func() { ended <- door.Serve(ctx) }()
 	go func() { ended <- l.Wait(ctx) }()
-	fmt.Fprintf(p.stdout, "bahi ready on %s, ledger %s%s\n", url, p.data, sandboxWord(l.Sandbox()))
+	fmt.Fprintf(p.stdout, "bahi ready on %s%s, ledger %s%s\n", url, centresAt(l), p.data, sandboxWord(l.Sandbox()))
 	first := <-ended
 	stop(first)
 	return errors.Join(first, <-ended, <-ended)
+}
+
+// centresAt says where centres publish, when the embedded server listens.
+func centresAt(l *ledger.Ledger) string {
+	if address := l.Store().Address(); address != "" {
+		return " and nats://" + address
+	}
+	return ""
 }
 
 func sandboxWord(sandbox bool) string {
