@@ -89,7 +89,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	defer func() {
 		fault := recover()
-		if fault != nil && fault != http.ErrAbortHandler && r.Context().Err() == nil {
+		if fault != nil && fault != http.ErrAbortHandler {
 			// The value may quote anything; its type and the stack say enough.
 			s.log.Error("a request broke its handler", "request", x.id, "route", r.Pattern,
 				"panic", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))

@@ -96,7 +96,7 @@ func newBody(r *http.Request, control *http.ResponseController, l limits) *body 
 }
 
 // Read sets the deadline for the next piece. After the last it takes the deadline
-// away, or it would end the answer, which may take longer than the question.
+// away, or it would end the answer, which may take longer than the question did.
 func (b *body) Read(p []byte) (int, error) {
 	b.allow()
 	n, err := b.ReadCloser.Read(p)
@@ -104,7 +104,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.over = true
-		if !b.interrupted {
+		if err == io.EOF && !b.interrupted { // after a failure nothing is to be waited for
 			_ = b.control.SetReadDeadline(time.Time{})
 		}
 	}

@@ -48,10 +48,14 @@ func (s *Server) submit(hctx huma.Context) {
 	to := func(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error) {
 		return s.ledger.Submit(ctx, caller, submissions)
 	}
-	reader := readLines(r.Context(), in)
+	// When the body breaks off, the request's context ends with it; what has come
+	// is decided all the same.
+	ctx := context.WithoutCancel(r.Context())
+	reader := readLines(in)
 	var p *Problem
-	if err := s.decide(r.Context(), reader.lines, out, to); err != nil {
-		p = s.submissionProblem(r.Context(), err)
+	if err := s.decide(ctx, reader, out, to); err != nil {
+		p = s.submissionProblem(ctx, err)
+		x.Header().Set("Connection", "close") // unless the answer has begun
 	}
 	out.end(p)
 	reader.stop(s.limits.linger)
@@ -81,26 +85,24 @@ const readAhead = intake.BundleSize
 
 // lineReader reads a body ahead of those who decide.
 type lineReader struct {
-	in     *body
-	lines  chan found
-	cancel context.CancelFunc
+	in    *body
+	items chan intake.Item
+	err   error // of the body; written before items is closed
+	done  chan struct{}
 }
 
-// found is what the reader found next.
-type found struct {
-	item intake.Item
-	err  error
-}
-
-func readLines(ctx context.Context, in *body) *lineReader {
-	ctx, cancel := context.WithCancel(ctx)
-	r := &lineReader{in, make(chan found, readAhead), cancel}
+func readLines(in *body) *lineReader {
+	r := &lineReader{in: in, items: make(chan intake.Item, readAhead), done: make(chan struct{})}
 	go func() {
-		defer close(r.lines)
+		defer close(r.items)
 		for item, err := range intake.ReadNDJSON(in) {
+			if err != nil {
+				r.err = errors.Join(errReading, err)
+				return
+			}
 			select {
-			case r.lines <- found{item, err}:
-			case <-ctx.Done():
+			case r.items <- item:
+			case <-r.done:
 				return
 			}
 		}
@@ -112,56 +114,53 @@ func readLines(ctx context.Context, in *body) *lineReader {
 // the time given is thrown away: a connection closed on a sender in the middle
 // of a word takes the answer with it.
 func (r *lineReader) stop(linger time.Duration) {
-	r.cancel()
+	close(r.done)
 	r.in.within(linger)
-	for range r.lines {
+	for range r.items {
 	}
 	_, _ = io.Copy(io.Discard, r.in)
 }
 
-// decide takes lines to the ledger in bundles: whatever has come, up to
-// [intake.BundleSize], after a few milliseconds' wait for company. So a file goes
-// in full bundles, and who sends one line and waits is answered at once. It holds
-// one bundle while the reader holds as many lines again.
-func (s *Server) decide(ctx context.Context, from <-chan found, out *lines, to intake.Submitter) error {
-	for more := true; more; {
-		var bundle []intake.Item
-		var readErr error
-		bundle, more, readErr = s.gather(from)
-		if len(bundle) > 0 {
-			if _, err := intake.Submit(ctx, each(bundle), to, out.verdict); err != nil {
-				return err
-			}
-			if err := out.flush(); err != nil {
-				return err
-			}
-		}
-		if readErr != nil {
-			return errors.Join(errReading, readErr)
-		}
+// bundle waits for a line and takes what comes with it within some milliseconds.
+// It is empty at the end of the body.
+func (r *lineReader) bundle(wait time.Duration) []intake.Item {
+	first, ok := <-r.items
+	if !ok {
+		return nil
 	}
-	return nil
-}
-
-// gather waits for a line and takes what comes with it. More is false when
-// nothing comes after.
-func (s *Server) gather(from <-chan found) (bundle []intake.Item, more bool, err error) {
-	var company <-chan time.Time
+	bundle := append(make([]intake.Item, 0, 8), first)
+	company := time.After(wait)
 	for len(bundle) < intake.BundleSize {
 		select {
-		case f, ok := <-from:
-			if !ok || f.err != nil {
-				return bundle, false, f.err
+		case item, ok := <-r.items:
+			if !ok {
+				return bundle
 			}
-			bundle = append(bundle, f.item)
-			if company == nil {
-				company = time.After(s.limits.gather)
-			}
+			bundle = append(bundle, item)
 		case <-company:
-			return bundle, true, nil
+			return bundle
 		}
 	}
-	return bundle, true, nil
+	return bundle
+}
+
+// decide takes lines to the ledger in bundles: whatever has come, up to
+// [intake.BundleSize], after a short wait for company. So a file goes in full
+// bundles, and who sends one line and waits is answered at once. It holds one
+// bundle while the reader holds as many lines again.
+func (s *Server) decide(ctx context.Context, from *lineReader, out *lines, to intake.Submitter) error {
+	for {
+		bundle := from.bundle(s.limits.gather)
+		if len(bundle) == 0 {
+			return from.err
+		}
+		if _, err := intake.Submit(ctx, each(bundle), to, out.verdict); err != nil {
+			return err
+		}
+		if err := out.flush(); err != nil {
+			return err
+		}
+	}
 }
 
 func each(items []intake.Item) func(func(intake.Item, error) bool) {
