@@ -14,6 +14,12 @@ type Commit struct {
 	Sequence uint64          // in the stream LEDGER, from 1, without gaps; 0 before it is appended
 	District domain.District // 0 for orders, which stand on a subject of their own
 	Entries  []Entry
+
+	// Stored are the bytes of the message as the stream has them: a Merkle leaf
+	// is what is stored, not what it means. [Store.Read] and [Store.At] set them,
+	// [Encode] does not look at them. They share memory with the sealed parts and
+	// must not be changed.
+	Stored []byte
 }
 
 // Entry is one event of a commit with what the ledger notes beside it.

@@ -102,7 +102,7 @@ func commitOf(subject string, sequence uint64, data []byte) (Commit, error) {
 	if err != nil {
 		return Commit{}, &DecodeError{Stream: streamLedger, Sequence: sequence, Err: err}
 	}
-	c.Sequence = sequence
+	c.Sequence, c.Stored = sequence, data
 	return c, nil
 }
 
