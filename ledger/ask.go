@@ -9,6 +9,7 @@ import (
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/projections"
+	"bahi/vault"
 )
 
 // ask is one thing that waits for the committer: a submission with its tokens,
@@ -125,6 +126,11 @@ func (l *Ledger) seal(d *projections.Draft, event *domain.Event, a *ask, known d
 	switch e := (*event).(type) {
 	case domain.PersonRegistered:
 		if e.Closed {
+			var err error
+			if e.Sealed, err = l.sealBornClosed(d, e, a); err != nil {
+				return nil, err
+			}
+			*event = e
 			return &a.tokens, nil
 		}
 		if len(d.Open(e.Cohort.District, []domain.Group{e.Cohort.Group})) == 0 { // a new cohort
@@ -153,6 +159,20 @@ func (l *Ledger) seal(d *projections.Draft, event *domain.Event, a *ask, known d
 		*event = e
 	}
 	return nil, nil
+}
+
+// sealBornClosed seals the details of somebody who is born closed to the
+// authority; under a standing freeze that erases they are kept nowhere.
+func (l *Ledger) sealBornClosed(d *projections.Draft, e domain.PersonRegistered, a *ask) ([]byte, error) {
+	adopted, ok := d.AuthorityKey()
+	if mode := d.StandingMode(e.Cohort.District, e.Cohort.Group); mode != domain.Handover || !ok {
+		return nil, nil
+	}
+	to, err := vault.NewAuthorityPublicKey(adopted.Public)
+	if err != nil {
+		return nil, err
+	}
+	return vault.SealForAuthority(to, e.Cohort, e.Person, detailsOf(a.submission.(domain.Registration)), a.tokens)
 }
 
 func detailsOf(r domain.Registration) domain.Details {

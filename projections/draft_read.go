@@ -78,19 +78,13 @@ func (d *Draft) Person(t domain.PersonToken) (domain.Person, error) {
 // person looks without keeping what it finds: drafts below d are not changed.
 func (d *Draft) person(rows *registerRows, t domain.PersonToken) (person domain.Person, err error) {
 	if d == nil || d.accepted {
-		value, closer, err := rows.Get(append([]byte{keyPerson}, t[:]...))
-		if err != nil {
-			if absent(err) {
-				err = nil
-			} else {
-				err = readError(rows.view, err)
+		err = rows.find(append([]byte{keyPerson}, t[:]...), func(history []byte) error {
+			if person, err = evolve(person, history); err != nil {
+				return &ViewError{View: rows.view, Err: ErrCorrupt, Cause: err}
 			}
-			return person, err
-		}
-		if person, err = evolve(person, value); err != nil {
-			err = &ViewError{View: rows.view, Err: ErrCorrupt, Cause: err}
-		}
-		return person, closing(closer, err)
+			return nil
+		})
+		return person, err
 	}
 	p := d.people[t]
 	if p != nil && p.known {
@@ -218,6 +212,12 @@ func (d *Draft) CohortFor(district domain.District, group domain.Group) (c domai
 		c.Generation++
 	}
 	return c, standing
+}
+
+// StandingMode returns the mode of the standing freeze over a district and
+// group, 0 when there is none.
+func (d *Draft) StandingMode(district domain.District, group domain.Group) domain.FreezeMode {
+	return d.allOrders().standingMode(district, group)
 }
 
 // Open returns the open cohorts of a district and groups (all, when there are

@@ -113,13 +113,18 @@ func (o *orders) holds(e domain.Event) bool {
 
 // standing tells whether a standing freeze covers later registrations of a
 // district and group.
-func (o *orders) standing(d domain.District, g domain.Group) bool {
+func (o *orders) standing(d domain.District, g domain.Group) bool { return o.standingMode(d, g) != 0 }
+
+// standingMode returns the mode of the standing freeze over a district and
+// group, 0 when there is none. Where one hands over and one erases, what comes
+// is erased.
+func (o *orders) standingMode(d domain.District, g domain.Group) (mode domain.FreezeMode) {
 	for _, f := range o.freezes {
 		if f.Order.Standing && f.Order.District == d && (len(f.Order.Groups) == 0 || slices.Contains(f.Order.Groups, g)) {
-			return true
+			mode = max(mode, f.Order.Mode)
 		}
 	}
-	return false
+	return mode
 }
 
 // cohorts returns the cohorts of a freeze.

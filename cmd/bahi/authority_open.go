@@ -16,7 +16,7 @@ import (
 func (p *program) authorityOpen() *cobra.Command {
 	var keyFile, handoverFile, officer string
 	c := &cobra.Command{
-		Use:   "open REFERENCE --key FILE --handover FILE --officer ID",
+		Use:   "open REFERENCE --key FILE [--handover FILE] --officer ID",
 		Short: "Answer a frozen citizen, with the authority's key and the handover of the freeze",
 		Long: `Open reads a handover with the authority's private key, and the ledger, and shows
 one frozen person's record: for a citizen who asks for a certificate. Nobody
@@ -26,11 +26,11 @@ than to the machine that serves it.`,
 		Example: "  bahi authority open --data ./ledger 21679381234566 --key authority.key --handover ledger/handovers/018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001.handover --officer authority-1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			handover, err := openHandover(keyFile, handoverFile)
+			keys, err := readAuthority(keyFile, handoverFile)
 			if err != nil {
 				return err
 			}
-			return p.openWith(c.Context(), handover, domain.Reference(args[0]), officer)
+			return p.openFrozen(c.Context(), keys, domain.Reference(args[0]), officer)
 		},
 	}
 	f := c.Flags()
@@ -39,30 +39,32 @@ than to the machine that serves it.`,
 	f.StringVar(&p.nats, "nats", os.Getenv("BAHI_NATS"), "URL of an external NATS that keeps the ledger (default: the embedded server)")
 	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
 	f.StringVar(&keyFile, "key", "authority.key", "file of the authority's private key")
-	f.StringVar(&handoverFile, "handover", "", "handover file of the freeze")
+	f.StringVar(&handoverFile, "handover", "", "handover file of the person's freeze (none for who was born closed)")
 	f.StringVar(&officer, "officer", whoami(), "id of the officer who answers")
 	p.jsonFlag(c)
-	must(c.MarkFlagRequired("handover"))
 	return c
 }
 
-func openHandover(keyFile, handoverFile string) (*vault.Handover, error) {
+func readAuthority(keyFile, handoverFile string) (keys ledger.Authority, err error) {
 	private, err := os.ReadFile(keyFile)
 	if err != nil {
-		return nil, exit{exitUsage, err}
+		return keys, exit{exitUsage, err}
 	}
-	key, err := vault.ParseAuthorityKey(private)
-	if err != nil {
-		return nil, exit{exitUsage, err}
+	if keys.Key, err = vault.ParseAuthorityKey(private); err != nil {
+		return keys, exit{exitUsage, err}
+	}
+	if handoverFile == "" {
+		return keys, nil
 	}
 	sealed, err := os.ReadFile(handoverFile)
 	if err != nil {
-		return nil, exit{exitUsage, err}
+		return keys, exit{exitUsage, err}
 	}
-	return vault.OpenHandover(sealed, key)
+	keys.Handover, err = vault.OpenHandover(sealed, keys.Key)
+	return keys, err
 }
 
-func (p *program) openWith(ctx context.Context, h *vault.Handover, number domain.Reference, officer string) (err error) {
+func (p *program) openFrozen(ctx context.Context, keys ledger.Authority, number domain.Reference, officer string) (err error) {
 	l, err := ledger.Open(ctx, p.config(nil))
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (p *program) openWith(ctx context.Context, h *vault.Handover, number domain
 		defer cancel()
 		err = errors.Join(err, l.Close(ending))
 	}()
-	details, err := l.OpenHandover(ctx, h, number, officer)
+	details, err := l.OpenFrozen(ctx, keys, number, officer)
 	if err != nil {
 		return err
 	}
