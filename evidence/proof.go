@@ -106,11 +106,15 @@ func checkContinues(c, earlier Checkpoint, steps []Step) error {
 			continue
 		}
 		if tlog.CheckTree(s.Hashes, int64(c.Size), c.Root, int64(earlier.Size), earlier.Root) != nil {
-			return fmt.Errorf("%w: the ledger of %d commits does not continue the one of %d that was kept: history was rewritten", ErrProof, c.Size, earlier.Size)
+			return rewritten(c, earlier)
 		}
 		return nil
 	}
 	return fmt.Errorf("%w of %d commits; ask the ledger for one that begins there (--from)", ErrNoProof, earlier.Size)
+}
+
+func rewritten(c, earlier Checkpoint) error {
+	return fmt.Errorf("%w: the ledger of %d commits does not continue the one of %d that was kept: history was rewritten", ErrProof, c.Size, earlier.Size)
 }
 
 // maxEvidence bounds what is read of a proof or a receipt. An order's commit has
