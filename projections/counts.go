@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"math"
 	"time"
 
@@ -174,19 +173,15 @@ func (c *countsRows) keep(sums map[dated]int64) {
 	}
 }
 
-func (c *countsRows) sum(key []byte) (int64, error) {
-	value, closer, err := c.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, readError(c.view, err)
-	}
-	sum, n := binary.Varint(value)
-	if n <= 0 {
-		return 0, errors.Join(&ViewError{View: c.view, Err: ErrCorrupt}, closer.Close())
-	}
-	return sum, closer.Close()
+func (c *countsRows) sum(key []byte) (sum int64, err error) {
+	err = c.find(key, func(value []byte) error {
+		v := recordReader{b: value}
+		if sum = v.varint(); v.bad {
+			return &ViewError{View: c.view, Err: ErrCorrupt}
+		}
+		return nil
+	})
+	return sum, err
 }
 
 // tally sums up commits: the whole meaning of the count view, without its rows.

@@ -26,20 +26,25 @@ const (
 	flushEntries = 1 << 20
 )
 
+const (
+	memTables  = 4        // that wait to be flushed before writes wait too
+	tableBytes = 16 << 20 // of a table: a purge rewrites those at the ends of its spans, a look-up may load its filter
+)
+
 // Options are what an operator may want to set. The zero value is what bahi
 // runs with.
 type Options struct {
-	CacheBytes    int64  // of Pebble's block cache, for each view; 64 MiB when 0
-	MemTableBytes uint64 // for each view, up to four of them at once; 32 MiB when 0
+	CacheBytes    int64  // for blocks of each view's tables; 32 MiB when 0
+	MemTableBytes uint64 // of each view, up to four of them at once; 16 MiB when 0
 	FS            vfs.FS // tests inject faults here; the disk when nil
 }
 
 func (o Options) withDefaults() Options {
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 32 << 20
 	}
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = 32 << 20
+		o.MemTableBytes = 16 << 20
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -63,6 +68,7 @@ type database struct {
 	last    checkpoint    // the fold's own copy
 	unsaved struct{ commits, entries int }
 
+	lookup  lookup
 	trouble atomic.Pointer[error] // the last error of a background job
 
 	// undeleted are tables that Pebble let go of but could not remove; it does
@@ -137,7 +143,8 @@ func (c checkpoint) recordedAt() time.Time {
 // the files finds what is there.
 func openDatabase(view, dir string, version uint32, compress bool, o Options) (db *database, err error) {
 	db = &database{view: view, dir: dir, fs: o.FS}
-	cache := pebble.NewCache(o.CacheBytes)
+	// Pebble takes the memtables out of the cache.
+	cache := pebble.NewCache(o.CacheBytes + memTables*int64(o.MemTableBytes))
 	defer cache.Unref()
 	options := &pebble.Options{
 		FS:                          o.FS,
@@ -146,7 +153,7 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 		DisableWAL:                  true,
 		MaxManifestFileSize:         1,
 		MemTableSize:                o.MemTableBytes,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTables,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		Logger:                      fatal{view},
 		EventListener: &pebble.EventListener{
@@ -166,6 +173,9 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 				}
 			},
 		},
+	}
+	for i := range options.TargetFileSizes {
+		options.TargetFileSizes[i] = tableBytes
 	}
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -193,8 +203,15 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 		}
 		db.last = stored
 	}
+	if err == nil {
+		// A crash may leave tables that no MANIFEST names. Pebble removes them
+		// beside; until they are gone nobody can say what is in the files.
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err = db.awaitRemoval(ctx)
+	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.discard())
 	}
 	db.at.Store(db.last.sequence)
 	return db, nil
@@ -211,16 +228,12 @@ func (f fatal) Fatalf(format string, args ...any) {
 }
 
 // get returns a copy of the value of key, nil when there is none.
-func (db *database) get(key []byte) ([]byte, error) {
-	value, closer, err := db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, readError(db.view, err)
-	}
-	defer closer.Close()
-	return append(make([]byte, 0, len(value)), value...), nil
+func (db *database) get(key []byte) (value []byte, err error) {
+	err = db.find(key, func(v []byte) error {
+		value = append(make([]byte, 0, len(v)), v...)
+		return nil
+	})
+	return value, err
 }
 
 // follows tells whether commits can be folded now.
@@ -257,7 +270,9 @@ func (db *database) write(rows *pebble.Batch, to checkpoint, commits, entries in
 }
 
 func (db *database) apply(rows *pebble.Batch) error {
-	if err := db.Apply(rows, pebble.NoSync); err != nil {
+	err := db.Apply(rows, pebble.NoSync)
+	db.lookup.forget()
+	if err != nil {
 		return fmt.Errorf("write the view %s: %w", db.view, err)
 	}
 	return nil
@@ -288,10 +303,15 @@ func (db *database) flush(ctx context.Context) error {
 
 // close flushes and closes. Nobody may be reading.
 func (db *database) close() error {
-	err := db.flush(context.Background())
-	if err != nil {
+	if err := db.flush(context.Background()); err != nil {
 		return err // Pebble's Close would wait for the flush for ever
 	}
+	return db.discard()
+}
+
+// discard closes without flushing.
+func (db *database) discard() error {
+	db.lookup.forget()
 	if err := db.Close(); err != nil {
 		return fmt.Errorf("close the view %s: %w", db.view, err)
 	}
@@ -359,6 +379,3 @@ func cohortAt(b []byte) domain.Cohort {
 		Generation: binary.BigEndian.Uint16(b[3:]),
 	}
 }
-
-// absent tells whether err says that there is no such row.
-func absent(err error) bool { return errors.Is(err, pebble.ErrNotFound) }

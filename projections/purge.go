@@ -152,6 +152,7 @@ func (db *database) rewriteSpans(ctx context.Context, spans []pebble.KeyRange) e
 			return fmt.Errorf("purge the view %s: %w", db.view, err)
 		}
 	}
+	db.lookup.forget()
 	for i := range 2 { // Pebble keeps one MANIFEST besides the current one
 		if err := db.Set([]byte{keyCheckpoint, 'm'}, []byte{byte(i)}, pebble.NoSync); err != nil {
 			return fmt.Errorf("purge the view %s: %w", db.view, err)
@@ -171,6 +172,7 @@ func (db *database) awaitRemoval(ctx context.Context) error {
 		return err
 	}
 	for {
+		db.lookup.forget()
 		live, err := db.SSTables()
 		if err != nil {
 			return readError(db.view, err)

@@ -89,7 +89,7 @@ func (g *generations[T, R]) abandon(next R, number uint64) error {
 
 func (g *generations[T, R]) remove(r R, number uint64) error {
 	r.base().readers.Lock() // for good; it waits for readers, and for a purge
-	err := errors.Join(r.base().Close(), g.options.FS.RemoveAll(g.dir(number)))
+	err := errors.Join(r.base().discard(), g.options.FS.RemoveAll(g.dir(number)))
 	if err != nil {
 		return fmt.Errorf("remove a generation of the view %s: %w", g.name, err)
 	}

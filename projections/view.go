@@ -18,8 +18,8 @@ import (
 	"bahi/eventstore"
 )
 
-// View is what the [Runner] needs of a view. [Register], [People] and [Counts]
-// are views.
+// View is what the [Runner] needs of a view. [Register], [People], [Counts] and
+// [Merkle] are views.
 type View interface {
 	// Name is what operators call the view.
 	Name() string
@@ -125,7 +125,7 @@ func (g *generations[T, R]) load() (err error) {
 	}
 	if first {
 		if err := g.point(g.number); err != nil {
-			return errors.Join(err, live.base().Close())
+			return errors.Join(err, live.base().discard())
 		}
 	}
 	g.live.Store((*T)(live))
@@ -143,7 +143,7 @@ func (g *generations[T, R]) openGeneration(number uint64) (R, error) {
 	}
 	r, err := g.open(db)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.discard())
 	}
 	return r, nil
 }
