@@ -9,6 +9,8 @@
 //   - [Counts] keeps bitemporal cells (the day it happened, the day it was
 //     recorded), and answers what is known now of 4 March as well as what was
 //     known on 4 March.
+//   - [Merkle] keeps the hashes of the tree over all commits, from which roots and
+//     proofs are read.
 //
 // Each view has a directory of its own without a write-ahead log: the ledger is
 // the log. A view's rows and its checkpoint are written in one batch, so that

@@ -46,7 +46,7 @@ func (l *memoryLedger) append(t testing.TB, c eventstore.Commit) eventstore.Comm
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.Sequence = uint64(len(l.commits)) + 1
+	c.Sequence, c.Stored = uint64(len(l.commits))+1, data
 	l.commits = append(l.commits, c)
 	close(l.grown)
 	l.grown = make(chan struct{})

@@ -19,12 +19,13 @@ var rooms = map[string][]string{
 	"eventstore":  {"domain"},
 	"vault":       {"domain"},
 	"synth":       {"domain"},
-	"projections": {"domain", "eventstore"},
-	"ledger":      {"domain", "eventstore", "vault", "projections"},
+	"evidence":    {"domain", "eventstore"},
+	"projections": {"domain", "eventstore", "evidence"},
+	"ledger":      {"domain", "eventstore", "vault", "evidence", "projections"},
 	"intake":      {"domain", "eventstore", "vault", "projections", "ledger"},
-	"web":         {"domain", "eventstore", "vault", "projections", "ledger", "intake"},
+	"web":         {"domain", "eventstore", "vault", "evidence", "projections", "ledger", "intake"},
 	"bench":       {"domain", "eventstore", "vault", "projections", "ledger"},
-	"cmd":         {"domain", "eventstore", "vault", "projections", "ledger", "intake", "web", "synth", "bench"},
+	"cmd":         {"domain", "eventstore", "vault", "evidence", "projections", "ledger", "intake", "web", "synth", "bench"},
 	"internal":    {"domain", "eventstore"},
 }
 
@@ -36,6 +37,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":        {"cmd"},
 	"github.com/danielgtaylor/huma": {"web"},
 	"google.golang.org/protobuf":    {"eventstore", "internal"},
+	"golang.org/x/mod":              {"evidence", "projections", "vault"},
 }
 
 var noRooms = []string{"util", "utils", "common", "pkg", "models", "helpers", "misc"}
