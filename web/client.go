@@ -95,7 +95,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// UnreachableError says that no service answered.
+// UnreachableError says that no service took the connection, so nothing was sent.
 type UnreachableError struct {
 	Server string // scheme, host and port
 	Err    error
@@ -132,6 +132,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	call.Header.Set("Authorization", "Bearer "+c.token)
 	call.Header.Set("User-Agent", "bahi")
+	// Whatever is asked twice is done once, so net/http may ask again when a
+	// connection turns out to be gone. Without a value the header is not sent.
+	call.Header["Idempotency-Key"] = []string{}
 	if r.kind != "" {
 		call.Header.Set("Content-Type", r.kind)
 	}
@@ -162,7 +165,11 @@ func (c *Client) failed(ctx context.Context, err error) error {
 		}
 		return fmt.Errorf("the call to %s://%s was ended: %w", c.base.Scheme, c.base.Host, cause)
 	}
-	return &UnreachableError{Server: c.base.Scheme + "://" + c.base.Host, Err: err}
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "dial" {
+		return &UnreachableError{Server: c.base.Scheme + "://" + c.base.Host, Err: network.Err}
+	}
+	return fmt.Errorf("the connection to %s://%s broke off before the answer came: %w", c.base.Scheme, c.base.Host, err)
 }
 
 // refused reads the problem that was answered.

@@ -31,7 +31,7 @@ func (c *Client) follow(ctx context.Context, r request, each func(line []byte) e
 	}
 	defer response.Body.Close()
 	lines := bufio.NewScanner(heard{response.Body, func() { silence.Reset(c.silent) }})
-	lines.Buffer(make([]byte, 0, 64<<10), maxAnswerLine)
+	lines.Buffer(make([]byte, 0, 4<<10), maxAnswerLine)
 	for lines.Scan() {
 		line := lines.Bytes()
 		if bytes.HasPrefix(line, problemPrefix) {

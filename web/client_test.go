@@ -152,6 +152,10 @@ func TestAnswersThatBreakOff(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"nothing": func(http.ResponseWriter, *http.Request) {},
 		"no JSON": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Canary") },
+		"hung up": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		},
 		"half": func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(w, `{"person":"`)

@@ -127,7 +127,7 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		p = newProblem(http.StatusGatewayTimeout, "timeout", "the ledger did not answer in time; try again later")
 	}
-	if p.Status >= http.StatusInternalServerError && ctx.Err() == nil {
+	if p.Status >= http.StatusInternalServerError && ctx.Err() != context.Canceled { // whoever asked is still there
 		s.log.ErrorContext(ctx, "a request failed", "request", x.id, "code", p.Code, "error", err)
 	}
 	return p.signed(x.id)

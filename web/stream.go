@@ -28,7 +28,7 @@ type lines struct {
 	begun   bool
 }
 
-func newLines(x *exchange) *lines { return &lines{x: x, out: bufio.NewWriterSize(x, 32<<10)} }
+func newLines(x *exchange) *lines { return &lines{x: x, out: bufio.NewWriterSize(x, 8<<10)} }
 
 func (l *lines) begin() {
 	if !l.begun {

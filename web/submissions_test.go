@@ -334,6 +334,9 @@ func TestLedgerClosed(t *testing.T) {
 // padded to 4 kB: 80 MB pass through without being held. It is not parallel, for
 // it looks at the whole process.
 func TestStreamInConstantMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector, which short tests run under, has a heap of its own")
+	}
 	const people, width = 20_000, 4 << 10
 	s := start(t)
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
