@@ -206,3 +206,24 @@ func (l *Ledger) enqueue(ctx context.Context, asks []*ask) error {
 		return ctx.Err()
 	}
 }
+
+// refresh brings the register to the head of the ledger, where other nodes may
+// have written.
+func (l *Ledger) refresh(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case l.refreshes <- done:
+	case <-l.stopped:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-l.stopped:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

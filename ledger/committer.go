@@ -34,6 +34,8 @@ type committer struct {
 	scanned  int                         // waiting[:scanned] belongs to other districts than next
 	next     *flight                     // being decided
 	inflight *flight                     // being flushed
+
+	refreshing []chan error // who waits for the register to know the head
 }
 
 // flight is a commit from its first decided ask to its acknowledgement.
@@ -70,10 +72,15 @@ func (c *committer) run() {
 		select {
 		case asks := <-arrivals:
 			c.waiting = append(c.waiting, asks...)
+		case asked := <-c.refreshes:
+			c.refreshing = append(c.refreshing, asked)
 		case err := <-outcome:
 			c.land(err)
 		case <-stopping:
 			stopping = nil // what is queued is still decided
+		}
+		if c.inflight == nil {
+			c.refresh()
 		}
 		c.gather()
 		c.decideWaiting()
@@ -81,7 +88,7 @@ func (c *committer) run() {
 			c.launch()
 			c.decideWaiting()
 		}
-		if stopping == nil && c.inflight == nil && len(c.waiting) == 0 && len(c.queue) == 0 {
+		if stopping == nil && c.inflight == nil && len(c.refreshing) == 0 && len(c.waiting) == 0 && len(c.queue) == 0 {
 			return
 		}
 	}
@@ -129,7 +136,7 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 	if a.named && c.blocked[a.person] {
 		return false
 	}
-	if c.sandbox && len(passed) > 0 && domain.DayOf(a.when()) > domain.DayOf(passed[0].when()) {
+	if c.sandbox.Load() && len(passed) > 0 && domain.DayOf(a.when()) > domain.DayOf(passed[0].when()) {
 		return false // history is replayed day by day, over all districts
 	}
 	if c.next == nil {
@@ -243,7 +250,7 @@ func weight(e domain.Event) int {
 // already, and in a sandbox the submission's own.
 func (c *committer) recorded(d *projections.Draft, a *ask) time.Time {
 	at, now := a.when(), c.now()
-	if !c.sandbox || at.After(now) {
+	if !c.sandbox.Load() || at.After(now) {
 		at = now
 	}
 	if last := d.LastRecorded(); at.Before(last) {
@@ -400,6 +407,25 @@ func (c *committer) requeue(f *flight) {
 	c.waiting = append(back, c.waiting...)
 	c.scanned = 0
 	clear(c.blocked)
+}
+
+// refresh folds what other writers have appended, for those who asked. Nothing
+// is in flight.
+func (c *committer) refresh() {
+	if len(c.refreshing) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
+	defer cancel()
+	before := c.register.Folded()
+	_, err := c.foldTail(ctx, [16]byte{})
+	if c.register.Folded() != before {
+		c.redecide()
+	}
+	for _, asked := range c.refreshing {
+		asked <- err
+	}
+	c.refreshing = nil
 }
 
 // foldTail folds the register to the head and tells whether it met the commit

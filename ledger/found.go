@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,10 +21,13 @@ import (
 // holders of details before it holds any. Until the first submission a ledger
 // directory can be opened and asked without anything being decided for it.
 func (l *Ledger) found(ctx context.Context, at time.Time) error {
+	if l.founded.Load() {
+		return nil
+	}
 	l.founding.Lock()
 	defer l.founding.Unlock()
 	if _, ok := l.register.Founded(); !ok {
-		l.sandbox = l.config.Sandbox
+		l.sandbox.Store(l.config.Sandbox)
 		if err := l.note(ctx, 0, at, domain.LedgerFounded{Origin: "bahi/" + l.node, Sandbox: l.config.Sandbox, Pepper: l.vault.PepperID()}); err != nil {
 			return err
 		}
@@ -31,10 +35,20 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 			return err
 		}
 	}
+	if err := l.enrol(ctx, at); err != nil {
+		return err
+	}
+	l.founded.Store(true)
+	return nil
+}
+
+// enrol tells the ledger that this node holds details and keys to them, so that
+// every freeze waits for its acknowledgement.
+func (l *Ledger) enrol(ctx context.Context, at time.Time) error {
 	var missing []domain.Event
 	enrolled := l.register.Holders()
 	for _, holder := range []string{l.peopleHolder(), l.vaultHolder()} {
-		if !contains(enrolled, holder) {
+		if !slices.Contains(enrolled, holder) {
 			missing = append(missing, domain.HolderEnrolled{Holder: holder})
 		}
 	}
@@ -44,21 +58,12 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 	return l.note(ctx, 0, at, missing...)
 }
 
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
-}
-
 // checkFounding takes over what the ledger was founded as, and refuses keys that
 // are another ledger's: under another pepper everybody would be a stranger.
 func (l *Ledger) checkFounding() error {
 	founded, ok := l.register.Founded()
 	if !ok {
-		l.sandbox = l.config.Sandbox
+		l.sandbox.Store(l.config.Sandbox)
 		return nil
 	}
 	if founded.Pepper != l.vault.PepperID() {
@@ -67,7 +72,7 @@ func (l *Ledger) checkFounding() error {
 	if l.config.Sandbox && !founded.Sandbox {
 		return ErrSandbox
 	}
-	l.sandbox = founded.Sandbox
+	l.sandbox.Store(founded.Sandbox)
 	return nil
 }
 

@@ -55,13 +55,25 @@ func (l *Ledger) Freeze(ctx context.Context, f domain.Freeze) (FreezeReceipt, er
 	if v.Outcome == domain.Rejected {
 		return FreezeReceipt{}, v.Reject
 	}
-	return l.carryOut(ctx, f.ID)
+	return l.completeFreeze(ctx, f.ID)
+}
+
+// completeFreeze carries a freeze out and waits for the other holders.
+func (l *Ledger) completeFreeze(ctx context.Context, id domain.UUID) (FreezeReceipt, error) {
+	if err := l.carryOut(ctx, id); err != nil {
+		return FreezeReceipt{}, err
+	}
+	f, err := l.awaitHolders(ctx, id)
+	if err != nil {
+		return FreezeReceipt{}, err
+	}
+	return l.receipt(f), nil
 }
 
 // orderFreeze puts the order into the ledger. A sandbox ledger makes itself an
 // authority's key where none was adopted.
 func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
-	if _, adopted := l.register.AuthorityKey(); l.sandbox && !adopted && f.Mode != domain.Erase {
+	if _, adopted := l.register.AuthorityKey(); l.sandbox.Load() && !adopted && f.Mode != domain.Erase {
 		key, err := l.vault.SandboxAuthorityKey()
 		if err != nil {
 			return domain.Verdict{}, err
@@ -77,21 +89,21 @@ func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (d
 	return verdicts[0], nil
 }
 
-// carryOut takes a freeze from its first missing step to its receipt. Every step
-// can be done again, and finds out from the ledger whether it is done:
+// carryOut takes a freeze from its first missing step to this node's last. Every
+// step can be done again, and finds out from the ledger whether it is done:
 //
 //	barrier    from here on every node refuses to open the cohorts' details
 //	photo IDs  kept as sorted sets without persons, so that nobody registers twice
 //	handover   the keys sealed to the authority, on disk, its hash in the ledger
 //	keys       overwritten in their sectors
 //	people     the span purged from the people view's files
-//	purged     each holder's acknowledgement in the ledger
-func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) (FreezeReceipt, error) {
+//	purged     each enrolled holder's acknowledgement in the ledger
+func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
 	l.freezing.Lock()
 	defer l.freezing.Unlock()
 	f, ok := l.freeze(id)
 	if !ok {
-		return FreezeReceipt{}, fmt.Errorf("freeze %s: %w", id, ErrNotFound)
+		return fmt.Errorf("freeze %s: %w", id, ErrNotFound)
 	}
 	steps := []struct {
 		name string
@@ -105,11 +117,11 @@ func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) (FreezeReceipt, e
 	}
 	for _, step := range steps {
 		if err := step.do(ctx, f); err != nil {
-			return FreezeReceipt{}, fmt.Errorf("freeze %s: %s: %w", id, step.name, err)
+			return fmt.Errorf("freeze %s: %s: %w", id, step.name, err)
 		}
 		f, _ = l.freeze(id)
 	}
-	return l.receipt(f), nil
+	return nil
 }
 
 func (l *Ledger) freeze(id domain.UUID) (projections.FreezeState, bool) {
@@ -134,7 +146,7 @@ func (l *Ledger) resumeFreezes(ctx context.Context) error {
 		if f.PurgedBy(l.vaultHolder()) && f.PurgedBy(l.peopleHolder()) {
 			continue
 		}
-		if _, err := l.carryOut(ctx, f.Order.Freeze); err != nil {
+		if err := l.carryOut(ctx, f.Order.Freeze); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bahi/domain"
@@ -42,7 +43,7 @@ type Config struct {
 type Ledger struct {
 	config   Config
 	node     string // names this node's holders of details
-	sandbox  bool
+	sandbox  atomic.Bool
 	log      *slog.Logger
 	now      func() time.Time
 	rules    domain.Rules
@@ -55,17 +56,21 @@ type Ledger struct {
 	runner   *projections.Runner
 	append   func(context.Context, eventstore.Commit, uint64) (uint64, error) // store.Append; tests lose acknowledgements here
 
-	queue    chan []*ask
-	stopping chan struct{}
-	stopped  chan struct{} // the committer has returned
-	closing  sync.Once
-	closed   error              // what Close found; set once
-	cancel   context.CancelFunc // of the runner
-	folding  chan struct{}      // closed when the runner has returned
-	folded   error              // what it returned; set before folding is closed
+	queue     chan []*ask
+	refreshes chan chan error
+	stopping  chan struct{}
+	stopped   chan struct{} // the committer has returned
+	closing   sync.Once
+	closed    error              // what Close found; set once
+	following context.Context    // ends when the ledger closes
+	cancel    context.CancelFunc // of following
+	attending sync.WaitGroup     // who carries this node's part of other nodes' freezes
+	folding   chan struct{}      // closed when the runner has returned
+	folded    error              // what it returned; set before folding is closed
 
 	founding sync.Mutex
-	freezing sync.Mutex // one freeze is carried out at a time
+	founded  atomic.Bool // found has nothing left to do
+	freezing sync.Mutex  // one freeze is carried out at a time
 	readings readings
 	reading  sync.Mutex // protects barrier
 	barrier  uint64     // the last audit barrier whose order this node has folded
@@ -80,13 +85,14 @@ type Ledger struct {
 // has to be rebuilt.
 func Open(ctx context.Context, config Config) (*Ledger, error) {
 	l := &Ledger{
-		config:   config,
-		log:      config.Log,
-		now:      config.Now,
-		rules:    domain.BuiltInRules(),
-		queue:    make(chan []*ask, maxWaiting),
-		stopping: make(chan struct{}),
-		stopped:  make(chan struct{}),
+		config:    config,
+		log:       config.Log,
+		now:       config.Now,
+		rules:     domain.BuiltInRules(),
+		queue:     make(chan []*ask, maxWaiting),
+		refreshes: make(chan chan error),
+		stopping:  make(chan struct{}),
+		stopped:   make(chan struct{}),
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -104,12 +110,28 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 		return nil, errors.Join(err, l.release())
 	}
 	l.append = l.store.Append
+	l.cancel = func() {}
 	go (&committer{Ledger: l, blocked: map[domain.PersonToken]bool{}}).run()
-	l.startRunner()
-	if err := l.resumeFreezes(ctx); err != nil {
+	if err := l.start(ctx); err != nil {
 		return nil, errors.Join(err, l.Close(context.WithoutCancel(ctx)))
 	}
 	return l, nil
+}
+
+// start begins to fold details, once the ledger knows that this node does, and
+// ends what was begun before.
+func (l *Ledger) start(ctx context.Context) error {
+	if _, ok := l.register.Founded(); ok {
+		if err := l.found(ctx, time.Time{}); err != nil {
+			return err
+		}
+	}
+	l.startRunner()
+	if err := l.resumeFreezes(ctx); err != nil {
+		return err
+	}
+	l.attendFreezes()
+	return nil
 }
 
 func (l *Ledger) openParts(ctx context.Context) error {
@@ -194,12 +216,11 @@ func (l *Ledger) openViews(ctx context.Context) (err error) {
 
 // startRunner follows the ledger with the views that people look at.
 func (l *Ledger) startRunner() {
-	var ctx context.Context
-	ctx, l.cancel = context.WithCancel(context.Background())
+	l.following, l.cancel = context.WithCancel(context.Background())
 	l.folding = make(chan struct{})
 	go func() {
 		defer close(l.folding)
-		if l.folded = l.runner.Run(ctx); l.folded != nil {
+		if l.folded = l.runner.Run(l.following); l.folded != nil {
 			l.log.Error("the views are not followed any more", "error", l.folded)
 		}
 	}()
@@ -233,7 +254,10 @@ func (l *Ledger) Close(ctx context.Context) error {
 			l.closed = ctx.Err()
 		}
 		l.cancel()
-		<-l.folding
+		if l.folding != nil {
+			<-l.folding
+		}
+		l.attending.Wait()
 		l.closed = errors.Join(l.closed, l.release())
 	})
 	return l.closed

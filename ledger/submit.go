@@ -91,7 +91,7 @@ func (l *Ledger) submitFreeze(ctx context.Context, as Caller, f domain.Freeze) (
 	if err != nil || v.Outcome == domain.Rejected {
 		return v, err
 	}
-	if _, err := l.carryOut(ctx, f.ID); err != nil {
+	if err := l.carryOut(ctx, f.ID); err != nil {
 		l.log.Error("freeze not complete; it is resumed at the next start", "freeze", f.ID.String(), "error", err)
 	}
 	return v, nil

@@ -13,6 +13,7 @@ type FreezeState struct {
 	Order            domain.FreezeOrdered
 	Sequence         uint64    // of the commit that holds the order
 	Recorded         time.Time // of the order
+	Holders          []string  // enrolled when it was ordered: each has to acknowledge
 	PhotoIDsComplete bool
 	Handover         *domain.HandoverMade
 	Purged           []domain.Purged // one a holder, in ledger order
@@ -22,6 +23,16 @@ type FreezeState struct {
 // PurgedBy tells whether that holder has acknowledged the freeze.
 func (f FreezeState) PurgedBy(holder string) bool {
 	return slices.ContainsFunc(f.Purged, func(p domain.Purged) bool { return p.Holder == holder })
+}
+
+// Awaits returns the holders that have not acknowledged the freeze.
+func (f FreezeState) Awaits() (holders []string) {
+	for _, h := range f.Holders {
+		if !f.PurgedBy(h) {
+			holders = append(holders, h)
+		}
+	}
+	return holders
 }
 
 // orders is what the events of ledger.order and the founding add up to. A value
@@ -67,7 +78,9 @@ func (o *orders) with(e eventstore.Entry, sequence uint64) *orders {
 			next.holders = append(slices.Clone(o.holders), event.Holder)
 		}
 	case domain.FreezeOrdered:
-		next.freezes = append(next.freezes, FreezeState{Order: event, Sequence: sequence, Recorded: e.Recorded, Completed: e.Recorded})
+		next.freezes = append(next.freezes, FreezeState{
+			Order: event, Sequence: sequence, Recorded: e.Recorded, Holders: o.holders, Completed: e.Recorded,
+		})
 	case domain.PhotoIDsComplete:
 		freeze(event.Freeze).PhotoIDsComplete = true
 	case domain.HandoverMade:
