@@ -70,7 +70,11 @@ func (p *program) open(ctx context.Context, role string) (door, error) {
 		if err != nil {
 			return nil, err
 		}
-		return web.Dial(p.server, token)
+		c, err := web.Dial(p.server, token)
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		return c, nil
 	}
 	l, err := ledger.Open(ctx, p.config(nil))
 	if errors.Is(err, ledger.ErrLocked) {
@@ -111,7 +115,7 @@ func (p *program) token() (string, error) {
 	}
 	b, err := os.ReadFile(p.tokenFile)
 	if err != nil {
-		return "", fmt.Errorf("read the token: %w", err)
+		return "", exit{exitUsage, fmt.Errorf("read the token: %w", err)}
 	}
 	return strings.TrimSpace(string(b)), nil
 }

@@ -14,6 +14,7 @@ var exclusive = [][2]string{{"server", "data"}, {"server", "nats"}, {"nats", "li
 // anything is done: a wrong verb, a surplus argument, a flag that is missing or
 // contradicts another.
 func strict(c *cobra.Command) {
+	c.SuggestionsMinimumDistance = 2
 	if args := c.Args; c.Runnable() && c.Name() != "help" {
 		if args == nil {
 			args = cobra.NoArgs
