@@ -10,6 +10,7 @@
 //	pepper                  32 bytes; the identity of every token in the ledger
 //	cohorts.keys            a 512-byte sector per cohort, overwritten in place
 //	intake.key              the key that bundles are sealed to; retired ones below it
+//	signing.key             the key that signs checkpoints, counts and receipts; retired public keys below it
 //	tokens/<role>           a bearer token per role, and the NATS password of centres
 //	sandbox-authority.key   in a sandbox ledger only
 //
@@ -26,12 +27,13 @@
 // # What to back up
 //
 // The pepper, once, offline: without it no reference number finds its person.
-// The intake key if bundles wait long. Never cohorts.keys together with the
-// ledger: whoever has an old copy of both reads what a freeze was to end. If
-// cohorts.keys is copied at all, against the loss of its disk, then to a place
-// that every freeze reaches too, and that no backup of the data directory goes
-// to. When an older copy is put back, the ledger destroys again at its start what
-// it knows to be frozen.
+// The intake key if bundles wait long. The signing key, likewise offline: who has
+// it can speak for the ledger, and without it the ledger speaks with a new one that
+// nobody has been told of. Never cohorts.keys together with the ledger: whoever has
+// an old copy of both reads what a freeze was to end. If cohorts.keys is copied at
+// all, against the loss of its disk, then to a place that every freeze reaches too,
+// and that no backup of the data directory goes to. When an older copy is put back,
+// the ledger destroys again at its start what it knows to be frozen.
 //
 // # Other places for the keys
 //

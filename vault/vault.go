@@ -21,6 +21,9 @@ type Vault struct {
 	tokens map[string]string
 
 	sandbox sync.Mutex // held while the sandbox authority key is made
+
+	signing    sync.Mutex // protects keysToSign
+	keysToSign *signingKeys
 }
 
 // Open opens the keys directory dir, making it and its secrets at first use.
@@ -62,6 +65,9 @@ func Open(dir string) (_ *Vault, err error) {
 		return nil, err
 	}
 	if v.intake, err = openIntakeKeys(filepath.Join(dir, "intake.key")); err != nil {
+		return nil, err
+	}
+	if v.keysToSign, err = openSigningKey(filepath.Join(dir, signingKeyFile)); err != nil {
 		return nil, err
 	}
 	if v.tokens, err = openRoleTokens(filepath.Join(dir, "tokens")); err != nil {
