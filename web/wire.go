@@ -17,7 +17,7 @@ type auditLine struct {
 	At       time.Time       `json:"at"`
 	Officer  string          `json:"officer"`
 	Purpose  string          `json:"purpose"`
-	Person   string          `json:"person" doc:"The token that stands for a reference number, in hexadecimal"`
+	Person   string          `json:"person_token" doc:"The token that stands for a reference number, in hexadecimal"`
 	District domain.District `json:"district"`
 }
 
