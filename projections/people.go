@@ -1,11 +1,8 @@
 package projections
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -35,60 +32,6 @@ const (
 	keyFrozen  = 'z' // freeze → what was removed
 	keyBorn    = 'b' // cohort: closed from birth
 )
-
-// PersonRecord is what the view keeps of one person of an open cohort. Sealed
-// parts open under the key of Cohort.
-type PersonRecord struct {
-	Cohort     domain.Cohort
-	Sex        domain.Sex
-	Registered domain.Day
-	Commit     uint64 // the ledger sequence that holds the registration
-	Sealed     []byte // details and tokens
-	Status     domain.Status
-	Doses      []DoseRecord     // standing, oldest first
-	Reversals  []ReversalRecord // all, oldest first
-}
-
-// DoseRecord is one standing dose with its sealed particulars.
-type DoseRecord struct {
-	domain.Dose
-	Sealed []byte
-}
-
-// ReversalRecord is one request for a lower status and what became of it.
-type ReversalRecord struct {
-	Request   domain.UUID
-	From      domain.Status
-	To        domain.Status
-	Reason    domain.Reason
-	Requested domain.Day
-	State     ReversalState
-	Decided   domain.Day // 0 while it waits
-	By        string     // who decided
-}
-
-// ReversalState is what became of a request for a lower status.
-type ReversalState uint8
-
-// The states of a reversal.
-const (
-	ReversalPending ReversalState = iota + 1
-	ReversalApproved
-	ReversalRejected
-)
-
-// String returns pending, approved or rejected.
-func (s ReversalState) String() string {
-	switch s {
-	case ReversalPending:
-		return "pending"
-	case ReversalApproved:
-		return "approved"
-	case ReversalRejected:
-		return "rejected"
-	}
-	return ""
-}
 
 // peopleRows is one generation of the people view.
 type peopleRows struct {
@@ -211,60 +154,6 @@ func (p *People) Person(t domain.PersonToken) (PersonRecord, error) {
 }
 
 func (p *peopleRows) isClosed(c domain.Cohort) bool { return (*p.closed.Load())[c] }
-
-// personRecord makes a record of a history.
-func personRecord(history []byte) (p PersonRecord, err error) {
-	r := recordReader{b: history}
-	standing := func(n domain.DoseNumber) {
-		for i, d := range p.Doses {
-			if d.Number == n {
-				p.Doses = append(p.Doses[:i], p.Doses[i+1:]...)
-				return
-			}
-		}
-	}
-	for r.next() {
-		switch r.kind {
-		case recordRegistered:
-			e := r.registered()
-			p = PersonRecord{Cohort: e.Cohort, Sex: e.Sex, Registered: e.Day, Commit: r.commit, Sealed: e.Sealed, Status: domain.Unvaccinated}
-		case recordDose:
-			e := r.dose()
-			e.Dose.Commit = r.commit
-			standing(e.Dose.Number)
-			p.Doses, p.Status = append(p.Doses, DoseRecord{e.Dose, e.Sealed}), e.After
-		case recordDoseWithdrawn:
-			e := r.doseWithdrawn()
-			standing(e.Dose.Number)
-			p.Status = e.After
-		case recordRequested:
-			e := r.requested()
-			p.Reversals = append(p.Reversals, ReversalRecord{
-				Request: e.Request, From: e.From, To: e.To, Reason: e.Reason, Requested: e.Day, State: ReversalPending,
-			})
-		case recordDecided:
-			e := r.decided()
-			for _, d := range e.TakenBack {
-				standing(d.Number)
-			}
-			p.Status = e.After
-			for i := range p.Reversals {
-				if v := &p.Reversals[i]; v.Request == e.Request {
-					v.State, v.Decided, v.By = ReversalRejected, e.Day, e.By
-					if e.Approved {
-						v.State = ReversalApproved
-					}
-				}
-			}
-		default:
-			return p, errHistory
-		}
-	}
-	if r.bad {
-		return p, errHistory
-	}
-	return p, nil
-}
 
 func homeKey(t domain.PersonToken) []byte { return append([]byte{keyHome}, t[:]...) }
 
@@ -471,28 +360,4 @@ func decodeFrozen(b []byte) (f frozen, ok bool) {
 		f.cohorts = append(f.cohorts, r.cohort())
 	}
 	return f, !r.bad
-}
-
-// Canaries are rows without a person, spread over a cohort's span. They follow
-// from the cohort alone, so that a purge resumed after a crash still knows what
-// must not be found. The register has them among its tokens too.
-const canaries = 16
-
-// canaryMark begins every canary: files are searched for one string.
-var canaryMark = [8]byte{0xb4, 'c', 'a', 'n', 'a', 'r', 'y', 0xb4}
-
-func isCanary(value []byte) bool { return bytes.HasPrefix(value, canaryMark[:]) }
-
-func canary(c domain.Cohort, i int) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "bahi people %s %d", c, i))
-	return append(canaryMark[:len(canaryMark):len(canaryMark)], sum[:24]...)
-}
-
-// setCanaries puts a cohort's canaries among rows whose keys are cohort and
-// person.
-func setCanaries(batch *pebble.Batch, kind byte, c domain.Cohort) {
-	for i := range canaries {
-		place := domain.PersonToken{byte(i * 256 / canaries)}
-		_ = batch.Set(append(appendCohort([]byte{kind}, c), place[:]...), canary(c, i), nil)
-	}
 }

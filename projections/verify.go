@@ -190,6 +190,12 @@ func (r *registerRows) digest(from pebble.Reader) (map[string][32]byte, error) {
 // remembered returns what a mobile's row means, in one form: an operand for every
 // cohort that is not forgotten and has people on the number, in order of cohorts.
 func remembered(operands []byte, forgotten map[domain.Cohort]bool) []byte {
+	if len(operands) == mobileOperand { // most rows
+		if forgotten[cohortAt(operands)] {
+			return nil
+		}
+		return operands
+	}
 	people := map[domain.Cohort]int8{}
 	for ; len(operands) >= mobileOperand; operands = operands[mobileOperand:] {
 		people[cohortAt(operands)] += int8(operands[cohortSize])
