@@ -209,7 +209,7 @@ func checkPhotoID(id PhotoID) *Rejection {
 }
 
 func checkFreeze(s Freeze) *Rejection {
-	if r := checkDistrict(s.District); r != nil {
+	if r := first(checkDistrict(s.District), checkListed(s)); r != nil {
 		return r
 	}
 	if len(s.Groups) > len(groupCodes)-1 {
@@ -224,6 +224,32 @@ func checkFreeze(s Freeze) *Rejection {
 		return reject(CodeBadValue, "mode", "mode is one of %s", list(freezeModeCodes[1:]))
 	}
 	return first(checkText("order", s.Order, 64, "/._ -"), checkOfficer("by", s.By))
+}
+
+// checkListed holds the list of a freeze to its form. Numbers are named by their
+// place in the list, from 1.
+func checkListed(s Freeze) *Rejection {
+	switch {
+	case len(s.Persons) == 0:
+		return nil
+	case len(s.Persons) > MaxListed:
+		return tooLong("persons", MaxListed)
+	case len(s.Groups) > 0:
+		return reject(CodeBadValue, "groups", "a freeze lists persons or names groups, not both; leave one of them out")
+	case s.Standing:
+		return reject(CodeBadValue, "standing", "a freeze of listed persons cannot stand for later registrations; order that with a freeze of its own")
+	}
+	places := make(map[Reference]int, len(s.Persons))
+	for i, r := range s.Persons {
+		if err := r.Check(); err != nil {
+			return reject(CodeBadReference, "persons", "number %d of the list: %s", i+1, err)
+		}
+		if twin := places[r]; twin > 0 {
+			return reject(CodeBadValue, "persons", "number %d of the list stands there already, as number %d; leave one", i+1, twin)
+		}
+		places[r] = i + 1
+	}
+	return nil
 }
 
 // checkChoice holds a value to its list of codes; 0 means that it is missing.

@@ -18,6 +18,13 @@ func (c Cohort) String() string {
 	return fmt.Sprintf("%d/%s/%d", c.District, c.Group, c.Generation)
 }
 
+// CohortEpoch is a cohort and an epoch of its key. The first is 1; a freeze of
+// listed persons begins the next, so that the key of the one before can die.
+type CohortEpoch struct {
+	Cohort Cohort
+	Epoch  uint16
+}
+
 // CohortSize is a cohort and how many people are registered in it.
 type CohortSize struct {
 	Cohort Cohort

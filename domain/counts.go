@@ -70,7 +70,25 @@ func Counts(e Event, yield func(Cell, int64)) {
 			yield(place(e.TakenBack[i], e.Cohort.Group, e.Sex, e.Day), -1)
 		}
 		changed(e.Cohort, e.Sex, e.Day, e.Before, e.After, yield)
-	case LedgerFounded, FreezeOrdered, PhotoIDsKept, PhotoIDsComplete, HandoverMade, Purged, HolderEnrolled, AuthorityKeyAdopted:
+	case FreezeOrdered:
+		for i := range e.Moved {
+			moved(e.Moved[i], yield)
+		}
+	case PersonMoved:
+		moved(e, yield)
+	case LedgerFounded, PhotoIDsKept, PhotoIDsComplete, KeysRewrapped, SurvivorsRekeyed, HandoverMade, Purged, HolderEnrolled, AuthorityKeyAdopted:
+	}
+}
+
+// moved takes a person out of one cohort's cells and puts them into another's of
+// the same district and group: no total of either changes.
+func moved(e PersonMoved, yield func(Cell, int64)) {
+	for _, m := range [...]Measure{CountRegistered, statusMeasures[e.Status&3], CountPendingReversals} {
+		if m == CountPendingReversals && !e.Pending {
+			continue
+		}
+		yield(home(m, e.From, e.Sex, e.Day), -1)
+		yield(home(m, e.To, e.Sex, e.Day), 1)
 	}
 }
 

@@ -127,6 +127,9 @@ func decideFreeze(k Known, s Freeze) (Event, error) {
 		return nil, reject(CodeAuthorityKeyMissing, "mode",
 			"no authority key is adopted, so a handover has nobody to go to; adopt one (bahi authority adopt) or order the keys erased")
 	}
+	if len(s.Persons) > 0 {
+		return decideFreezeOfListed(k, s, mode)
+	}
 	groups := Groups()
 	if len(s.Groups) > 0 {
 		groups = slices.Clone(s.Groups)

@@ -89,17 +89,41 @@ type ReversalDecided struct {
 	By        string
 }
 
-// FreezeOrdered closes cohorts for good.
+// FreezeOrdered closes cohorts for good: those of a district and groups as they
+// stand, or, when it lists persons, new ones that the listed move to, out of
+// cohorts that stay open.
 type FreezeOrdered struct {
 	Freeze   UUID
 	District District
-	Groups   []Group // of the order's scope; every group when it names none
+	Groups   []Group // of the order's scope, or of the persons who moved; every group when it names none
 	Cohorts  []CohortSize
 	Standing bool
 	Mode     FreezeMode
 	Order    string
 	By       string
 	Day      Day
+
+	// Of a freeze of listed persons.
+	Listed  int64         // how many the order lists, frozen before or not; 0 when it lists nobody
+	Moved   []PersonMoved // those of them who were not frozen yet, in order of their tokens
+	Rekeyed []CohortEpoch // the cohorts they come from, and the key epoch that begins there for who stays
+}
+
+// ListsPersons tells whether the order is of listed persons, not of whole cohorts.
+func (o FreezeOrdered) ListsPersons() bool { return o.Listed > 0 }
+
+// PersonMoved says that a freeze of listed persons took one of them out of an
+// open cohort into a closed generation of the same district and group. It stands
+// in the order and nowhere else: order and moves are one event, so that whoever
+// reads the orders first knows who must never be seen.
+type PersonMoved struct {
+	Person  PersonToken
+	From    Cohort
+	To      Cohort
+	Sex     Sex
+	Status  Status
+	Day     Day  // of the order, or of the registration when that is dated later
+	Pending bool // a reversal is pending, and goes along
 }
 
 // PhotoIDsKept is a chunk of the photo-ID tokens of a frozen cohort, sorted,
@@ -115,6 +139,29 @@ type PhotoIDsKept struct {
 type PhotoIDsComplete struct {
 	Freeze UUID
 	Tokens int64
+}
+
+// KeysRewrapped is a chunk of the record keys of those who stay when a freeze of
+// listed persons gives their cohort a new key epoch: each person's key of the
+// epoch before, sealed as a record of the new one.
+type KeysRewrapped struct {
+	Freeze UUID
+	Cohort Cohort
+	Epoch  uint16 // the new one
+	Keys   []WrappedKey
+}
+
+// WrappedKey is one person's record key of the epoch before.
+type WrappedKey struct {
+	Person PersonToken
+	Sealed []byte
+}
+
+// SurvivorsRekeyed says that every wrapped key of a freeze is in the ledger, so
+// that the keys of the epochs before are not needed any more.
+type SurvivorsRekeyed struct {
+	Freeze UUID
+	People int64
 }
 
 // HandoverMade says that the keys of a freeze lie sealed to the authority.
@@ -155,6 +202,9 @@ func (ReversalDecided) event()       {}
 func (FreezeOrdered) event()         {}
 func (PhotoIDsKept) event()          {}
 func (PhotoIDsComplete) event()      {}
+func (PersonMoved) event()           {}
+func (KeysRewrapped) event()         {}
+func (SurvivorsRekeyed) event()      {}
 func (HandoverMade) event()          {}
 func (Purged) event()                {}
 func (HolderEnrolled) event()        {}

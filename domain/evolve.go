@@ -29,7 +29,9 @@ func Evolve(p Person, e Event, commit uint64, recorded Day) Person {
 		}
 		p.Status = e.After
 		p.Pending = Reversal{}
-	case LedgerFounded, FreezeOrdered, PhotoIDsKept, PhotoIDsComplete, HandoverMade, Purged, HolderEnrolled, AuthorityKeyAdopted:
+	case PersonMoved:
+		p.Cohort = e.To
+	case LedgerFounded, FreezeOrdered, PhotoIDsKept, PhotoIDsComplete, KeysRewrapped, SurvivorsRekeyed, HandoverMade, Purged, HolderEnrolled, AuthorityKeyAdopted:
 	}
 	return p
 }

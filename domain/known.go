@@ -26,6 +26,23 @@ type Known struct {
 	// For a freeze.
 	AuthorityKey bool         // a handover has somebody to go to
 	Open         []CohortSize // open cohorts in the order's scope, in ledger order of district, group, generation
+
+	// For a freeze of listed persons.
+	Listed []Listed         // one each, in the order of the list
+	Splits map[Cohort]Split // of every open cohort that somebody of the list belongs to
+}
+
+// Listed is what the register knows of somebody whom a freeze lists.
+type Listed struct {
+	Token  PersonToken
+	Person Person // the zero value when not registered
+	Frozen bool
+}
+
+// Split is what becomes of an open cohort some of whose people a freeze lists.
+type Split struct {
+	To    Cohort // a generation that does not exist yet: where the listed go
+	Epoch uint16 // of the key of who stays
 }
 
 // Earlier is an accepted submission.

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -37,6 +38,12 @@ func Normalise(s Submission) Submission {
 	case Freeze:
 		if s.Mode == 0 {
 			s.Mode = Handover
+		}
+		for i, r := range s.Persons {
+			if trimmed := strings.TrimSpace(string(r)); trimmed != string(r) {
+				s.Persons = slices.Clone(s.Persons)
+				s.Persons[i] = Reference(trimmed)
+			}
 		}
 		s.Order = strings.TrimSpace(s.Order)
 		s.By = strings.TrimSpace(s.By)

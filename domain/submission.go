@@ -90,17 +90,22 @@ type ReversalDecision struct {
 	By      string // an officer's id
 }
 
-// Freeze orders that the details of a district, or of some of its groups,
-// become unreadable for good. It needs the authority's credential.
+// Freeze orders that the details of a district, of some of its groups, or of
+// listed persons of it, become unreadable for good. It needs the authority's
+// credential.
 type Freeze struct {
 	Heading
 	District District
-	Groups   []Group // none means all
-	Standing bool    // later registrations in scope are born closed
+	Groups   []Group     // none means all
+	Persons  []Reference // these alone, whatever their group; at most [MaxListed]; none means everybody
+	Standing bool        // later registrations in scope are born closed
 	Mode     FreezeMode
 	Order    string // the number of the written order
 	By       string // who ordered it
 }
+
+// MaxListed is how many persons one freeze can list.
+const MaxListed = 10_000
 
 func (Registration) submission()           {}
 func (DoseGiven) submission()              {}

@@ -115,6 +115,13 @@ func (n *narrowing) dose(number wire.DoseNumber, vaccine wire.Vaccine, day int32
 	}
 }
 
+func (n *narrowing) epoch(v uint32) uint16 {
+	if v > math.MaxUint16 {
+		n.malformed = true
+	}
+	return uint16(v)
+}
+
 func (n *narrowing) district(v uint32) domain.District {
 	if v > math.MaxUint16 {
 		n.malformed = true

@@ -61,13 +61,22 @@ func fromWire(from *wire.Entry) (domain.Event, error) {
 		m := from.FreezeOrdered
 		ordered := domain.FreezeOrdered{
 			Freeze: n.uuid(m.Freeze), District: n.district(m.District), Standing: m.Standing, Mode: n.mode(m.Mode),
-			Order: n.text(m.Order), By: n.text(m.By), Day: domain.Day(m.Day),
+			Order: n.text(m.Order), By: n.text(m.By), Day: domain.Day(m.Day), Listed: m.Listed,
 		}
 		for _, g := range m.Groups {
 			ordered.Groups = append(ordered.Groups, n.group(g))
 		}
 		for _, c := range m.Cohorts {
 			ordered.Cohorts = append(ordered.Cohorts, domain.CohortSize{Cohort: n.cohort(c.District, c.Group, c.Generation), People: c.People})
+		}
+		for _, m := range m.Moved {
+			ordered.Moved = append(ordered.Moved, domain.PersonMoved{
+				Person: n.token(m.Person), From: n.cohort(m.District, m.Group, m.From), To: n.cohort(m.District, m.Group, m.To),
+				Sex: n.sex(m.Sex), Status: n.status(m.Status), Day: domain.Day(m.Day), Pending: m.Pending,
+			})
+		}
+		for _, c := range m.Rekeyed {
+			ordered.Rekeyed = append(ordered.Rekeyed, domain.CohortEpoch{Cohort: n.cohort(c.District, c.Group, c.Generation), Epoch: n.epoch(c.Epoch)})
 		}
 		event = ordered
 	case *wire.Entry_PhotoIdsKept:
@@ -76,6 +85,16 @@ func fromWire(from *wire.Entry) (domain.Event, error) {
 	case *wire.Entry_PhotoIdsComplete:
 		m := from.PhotoIdsComplete
 		event = domain.PhotoIDsComplete{Freeze: n.uuid(m.Freeze), Tokens: m.Tokens}
+	case *wire.Entry_KeysRewrapped:
+		m := from.KeysRewrapped
+		rewrapped := domain.KeysRewrapped{Freeze: n.uuid(m.Freeze), Cohort: n.cohort(m.District, m.Group, m.Generation), Epoch: n.epoch(m.Epoch)}
+		for _, k := range m.Keys {
+			rewrapped.Keys = append(rewrapped.Keys, domain.WrappedKey{Person: n.token(k.Person), Sealed: shared(k.Sealed)})
+		}
+		event = rewrapped
+	case *wire.Entry_SurvivorsRekeyed:
+		m := from.SurvivorsRekeyed
+		event = domain.SurvivorsRekeyed{Freeze: n.uuid(m.Freeze), People: m.People}
 	case *wire.Entry_HandoverMade:
 		m := from.HandoverMade
 		event = domain.HandoverMade{Freeze: n.uuid(m.Freeze), SHA256: n.hash(m.Sha256), Key: n.hash(m.Key)}

@@ -59,7 +59,7 @@ func toWire(to *wire.Entry, event domain.Event) error {
 	case domain.FreezeOrdered:
 		ordered := &wire.FreezeOrdered{
 			Freeze: e.Freeze[:], District: uint32(e.District), Standing: e.Standing, Mode: w.mode(e.Mode),
-			Order: w.text(e.Order), By: w.text(e.By), Day: int32(e.Day),
+			Order: w.text(e.Order), By: w.text(e.By), Day: int32(e.Day), Listed: e.Listed,
 		}
 		for _, g := range e.Groups {
 			ordered.Groups = append(ordered.Groups, w.group(g))
@@ -67,6 +67,21 @@ func toWire(to *wire.Entry, event domain.Event) error {
 		for _, c := range e.Cohorts {
 			ordered.Cohorts = append(ordered.Cohorts, &wire.CohortSize{
 				District: uint32(c.Cohort.District), Group: w.group(c.Cohort.Group), Generation: uint32(c.Cohort.Generation), People: c.People,
+			})
+		}
+		for i := range e.Moved {
+			m := &e.Moved[i]
+			if m.From.District != m.To.District || m.From.Group != m.To.Group {
+				w.refuse("a person moves within a district and group")
+			}
+			ordered.Moved = append(ordered.Moved, &wire.PersonMoved{
+				Person: m.Person[:], District: uint32(m.From.District), Group: w.group(m.From.Group), From: uint32(m.From.Generation), To: uint32(m.To.Generation),
+				Sex: w.sex(m.Sex), Status: w.status(m.Status), Day: int32(m.Day), Pending: m.Pending,
+			})
+		}
+		for _, c := range e.Rekeyed {
+			ordered.Rekeyed = append(ordered.Rekeyed, &wire.CohortEpoch{
+				District: uint32(c.Cohort.District), Group: w.group(c.Cohort.Group), Generation: uint32(c.Cohort.Generation), Epoch: uint32(c.Epoch),
 			})
 		}
 		to.Event = &wire.Entry_FreezeOrdered{FreezeOrdered: ordered}
@@ -80,6 +95,19 @@ func toWire(to *wire.Entry, event domain.Event) error {
 		}}
 	case domain.PhotoIDsComplete:
 		to.Event = &wire.Entry_PhotoIdsComplete{PhotoIdsComplete: &wire.PhotoIDsComplete{Freeze: e.Freeze[:], Tokens: e.Tokens}}
+	case domain.KeysRewrapped:
+		rewrapped := &wire.KeysRewrapped{
+			Freeze: e.Freeze[:], District: uint32(e.Cohort.District), Group: w.group(e.Cohort.Group), Generation: uint32(e.Cohort.Generation),
+			Epoch: uint32(e.Epoch), Keys: make([]*wire.WrappedKey, len(e.Keys)),
+		}
+		keys := make([]wire.WrappedKey, len(e.Keys))
+		for i := range e.Keys {
+			keys[i].Person, keys[i].Sealed = e.Keys[i].Person[:], e.Keys[i].Sealed
+			rewrapped.Keys[i] = &keys[i]
+		}
+		to.Event = &wire.Entry_KeysRewrapped{KeysRewrapped: rewrapped}
+	case domain.SurvivorsRekeyed:
+		to.Event = &wire.Entry_SurvivorsRekeyed{SurvivorsRekeyed: &wire.SurvivorsRekeyed{Freeze: e.Freeze[:], People: e.People}}
 	case domain.HandoverMade:
 		to.Event = &wire.Entry_HandoverMade{HandoverMade: &wire.HandoverMade{Freeze: e.Freeze[:], Sha256: e.SHA256[:], Key: e.Key[:]}}
 	case domain.Purged:

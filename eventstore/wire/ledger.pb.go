@@ -555,6 +555,8 @@ type Entry struct {
 	//	*Entry_Purged
 	//	*Entry_HolderEnrolled
 	//	*Entry_AuthorityKeyAdopted
+	//	*Entry_KeysRewrapped
+	//	*Entry_SurvivorsRekeyed
 	Event         isEntry_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -751,6 +753,24 @@ func (x *Entry) GetAuthorityKeyAdopted() *AuthorityKeyAdopted {
 	return nil
 }
 
+func (x *Entry) GetKeysRewrapped() *KeysRewrapped {
+	if x != nil {
+		if x, ok := x.Event.(*Entry_KeysRewrapped); ok {
+			return x.KeysRewrapped
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetSurvivorsRekeyed() *SurvivorsRekeyed {
+	if x != nil {
+		if x, ok := x.Event.(*Entry_SurvivorsRekeyed); ok {
+			return x.SurvivorsRekeyed
+		}
+	}
+	return nil
+}
+
 type isEntry_Event interface {
 	isEntry_Event()
 }
@@ -811,6 +831,14 @@ type Entry_AuthorityKeyAdopted struct {
 	AuthorityKeyAdopted *AuthorityKeyAdopted `protobuf:"bytes,23,opt,name=authority_key_adopted,json=authorityKeyAdopted,proto3,oneof"`
 }
 
+type Entry_KeysRewrapped struct {
+	KeysRewrapped *KeysRewrapped `protobuf:"bytes,24,opt,name=keys_rewrapped,json=keysRewrapped,proto3,oneof"`
+}
+
+type Entry_SurvivorsRekeyed struct {
+	SurvivorsRekeyed *SurvivorsRekeyed `protobuf:"bytes,25,opt,name=survivors_rekeyed,json=survivorsRekeyed,proto3,oneof"`
+}
+
 func (*Entry_PersonRegistered) isEntry_Event() {}
 
 func (*Entry_DoseAdministered) isEntry_Event() {}
@@ -838,6 +866,10 @@ func (*Entry_Purged) isEntry_Event() {}
 func (*Entry_HolderEnrolled) isEntry_Event() {}
 
 func (*Entry_AuthorityKeyAdopted) isEntry_Event() {}
+
+func (*Entry_KeysRewrapped) isEntry_Event() {}
+
+func (*Entry_SurvivorsRekeyed) isEntry_Event() {}
 
 // PersonRegistered: a person is in the register. The cohort is district, group
 // and generation.
@@ -1706,7 +1738,8 @@ func (x *LedgerFounded) GetPepper() []byte {
 	return nil
 }
 
-// FreezeOrdered: cohorts are closed for good.
+// FreezeOrdered: cohorts are closed for good: those of a district and groups as
+// they stand, or, when persons are listed, new ones that the listed move to.
 type FreezeOrdered struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Freeze        []byte                 `protobuf:"bytes,1,opt,name=freeze,proto3" json:"freeze,omitempty"` // UUID
@@ -1715,9 +1748,12 @@ type FreezeOrdered struct {
 	Cohorts       []*CohortSize          `protobuf:"bytes,4,rep,name=cohorts,proto3" json:"cohorts,omitempty"`                       // that it closes
 	Standing      bool                   `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`                    // later registrations in scope are born closed
 	Mode          FreezeMode             `protobuf:"varint,6,opt,name=mode,proto3,enum=wire.FreezeMode" json:"mode,omitempty"`
-	Order         string                 `protobuf:"bytes,7,opt,name=order,proto3" json:"order,omitempty"` // number of the written order
-	By            string                 `protobuf:"bytes,8,opt,name=by,proto3" json:"by,omitempty"`       // who ordered it
-	Day           int32                  `protobuf:"zigzag32,9,opt,name=day,proto3" json:"day,omitempty"`  // of the order
+	Order         string                 `protobuf:"bytes,7,opt,name=order,proto3" json:"order,omitempty"`      // number of the written order
+	By            string                 `protobuf:"bytes,8,opt,name=by,proto3" json:"by,omitempty"`            // who ordered it
+	Day           int32                  `protobuf:"zigzag32,9,opt,name=day,proto3" json:"day,omitempty"`       // of the order
+	Listed        int64                  `protobuf:"varint,10,opt,name=listed,proto3" json:"listed,omitempty"`  // persons that the order lists, frozen before or not; 0 when it lists nobody
+	Moved         []*PersonMoved         `protobuf:"bytes,11,rep,name=moved,proto3" json:"moved,omitempty"`     // those of them who were not frozen yet, in order of their tokens
+	Rekeyed       []*CohortEpoch         `protobuf:"bytes,12,rep,name=rekeyed,proto3" json:"rekeyed,omitempty"` // the cohorts they come from, and the key epoch that begins there
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1815,6 +1851,206 @@ func (x *FreezeOrdered) GetDay() int32 {
 	return 0
 }
 
+func (x *FreezeOrdered) GetListed() int64 {
+	if x != nil {
+		return x.Listed
+	}
+	return 0
+}
+
+func (x *FreezeOrdered) GetMoved() []*PersonMoved {
+	if x != nil {
+		return x.Moved
+	}
+	return nil
+}
+
+func (x *FreezeOrdered) GetRekeyed() []*CohortEpoch {
+	if x != nil {
+		return x.Rekeyed
+	}
+	return nil
+}
+
+// PersonMoved: a listed person, out of an open cohort into a closed generation of
+// the same district and group. The counts of both change on the day.
+type PersonMoved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Person        []byte                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`                // token of the reference number
+	District      uint32                 `protobuf:"varint,2,opt,name=district,proto3" json:"district,omitempty"`           // of both cohorts
+	Group         Group                  `protobuf:"varint,3,opt,name=group,proto3,enum=wire.Group" json:"group,omitempty"` // of both
+	From          uint32                 `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`                   // generation, open
+	To            uint32                 `protobuf:"varint,5,opt,name=to,proto3" json:"to,omitempty"`                       // generation, closed
+	Sex           Sex                    `protobuf:"varint,6,opt,name=sex,proto3,enum=wire.Sex" json:"sex,omitempty"`
+	Status        Status                 `protobuf:"varint,7,opt,name=status,proto3,enum=wire.Status" json:"status,omitempty"` // counted from the day on in the new cohort
+	Day           int32                  `protobuf:"zigzag32,8,opt,name=day,proto3" json:"day,omitempty"`                      // of the order, or of the registration when that is dated later
+	Pending       bool                   `protobuf:"varint,9,opt,name=pending,proto3" json:"pending,omitempty"`                // a reversal is pending, and goes along
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonMoved) Reset() {
+	*x = PersonMoved{}
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonMoved) ProtoMessage() {}
+
+func (x *PersonMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonMoved.ProtoReflect.Descriptor instead.
+func (*PersonMoved) Descriptor() ([]byte, []int) {
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PersonMoved) GetPerson() []byte {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *PersonMoved) GetDistrict() uint32 {
+	if x != nil {
+		return x.District
+	}
+	return 0
+}
+
+func (x *PersonMoved) GetGroup() Group {
+	if x != nil {
+		return x.Group
+	}
+	return Group_GROUP_UNSPECIFIED
+}
+
+func (x *PersonMoved) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *PersonMoved) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *PersonMoved) GetSex() Sex {
+	if x != nil {
+		return x.Sex
+	}
+	return Sex_SEX_UNSPECIFIED
+}
+
+func (x *PersonMoved) GetStatus() Status {
+	if x != nil {
+		return x.Status
+	}
+	return Status_STATUS_UNSPECIFIED
+}
+
+func (x *PersonMoved) GetDay() int32 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
+func (x *PersonMoved) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+// CohortEpoch is a cohort and an epoch of its key.
+type CohortEpoch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	District      uint32                 `protobuf:"varint,1,opt,name=district,proto3" json:"district,omitempty"`
+	Group         Group                  `protobuf:"varint,2,opt,name=group,proto3,enum=wire.Group" json:"group,omitempty"`
+	Generation    uint32                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"` // from 1; a freeze of listed persons begins the next
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CohortEpoch) Reset() {
+	*x = CohortEpoch{}
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CohortEpoch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CohortEpoch) ProtoMessage() {}
+
+func (x *CohortEpoch) ProtoReflect() protoreflect.Message {
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CohortEpoch.ProtoReflect.Descriptor instead.
+func (*CohortEpoch) Descriptor() ([]byte, []int) {
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CohortEpoch) GetDistrict() uint32 {
+	if x != nil {
+		return x.District
+	}
+	return 0
+}
+
+func (x *CohortEpoch) GetGroup() Group {
+	if x != nil {
+		return x.Group
+	}
+	return Group_GROUP_UNSPECIFIED
+}
+
+func (x *CohortEpoch) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *CohortEpoch) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 // CohortSize is a cohort and how many people are registered in it.
 type CohortSize struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1828,7 +2064,7 @@ type CohortSize struct {
 
 func (x *CohortSize) Reset() {
 	*x = CohortSize{}
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[11]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +2076,7 @@ func (x *CohortSize) String() string {
 func (*CohortSize) ProtoMessage() {}
 
 func (x *CohortSize) ProtoReflect() protoreflect.Message {
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[11]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +2089,7 @@ func (x *CohortSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CohortSize.ProtoReflect.Descriptor instead.
 func (*CohortSize) Descriptor() ([]byte, []int) {
-	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{11}
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CohortSize) GetDistrict() uint32 {
@@ -1899,7 +2135,7 @@ type PhotoIDsKept struct {
 
 func (x *PhotoIDsKept) Reset() {
 	*x = PhotoIDsKept{}
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[12]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +2147,7 @@ func (x *PhotoIDsKept) String() string {
 func (*PhotoIDsKept) ProtoMessage() {}
 
 func (x *PhotoIDsKept) ProtoReflect() protoreflect.Message {
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[12]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +2160,7 @@ func (x *PhotoIDsKept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhotoIDsKept.ProtoReflect.Descriptor instead.
 func (*PhotoIDsKept) Descriptor() ([]byte, []int) {
-	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{12}
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PhotoIDsKept) GetFreeze() []byte {
@@ -1973,7 +2209,7 @@ type PhotoIDsComplete struct {
 
 func (x *PhotoIDsComplete) Reset() {
 	*x = PhotoIDsComplete{}
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[13]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2221,7 @@ func (x *PhotoIDsComplete) String() string {
 func (*PhotoIDsComplete) ProtoMessage() {}
 
 func (x *PhotoIDsComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[13]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2234,7 @@ func (x *PhotoIDsComplete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhotoIDsComplete.ProtoReflect.Descriptor instead.
 func (*PhotoIDsComplete) Descriptor() ([]byte, []int) {
-	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{13}
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PhotoIDsComplete) GetFreeze() []byte {
@@ -2015,6 +2251,198 @@ func (x *PhotoIDsComplete) GetTokens() int64 {
 	return 0
 }
 
+// KeysRewrapped: a chunk of the record keys of those who stay in a cohort when a
+// freeze of listed persons begins a new epoch of its key.
+type KeysRewrapped struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Freeze        []byte                 `protobuf:"bytes,1,opt,name=freeze,proto3" json:"freeze,omitempty"`      // UUID
+	District      uint32                 `protobuf:"varint,2,opt,name=district,proto3" json:"district,omitempty"` // of the cohort
+	Group         Group                  `protobuf:"varint,3,opt,name=group,proto3,enum=wire.Group" json:"group,omitempty"`
+	Generation    uint32                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"` // the new one
+	Keys          []*WrappedKey          `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysRewrapped) Reset() {
+	*x = KeysRewrapped{}
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysRewrapped) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysRewrapped) ProtoMessage() {}
+
+func (x *KeysRewrapped) ProtoReflect() protoreflect.Message {
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysRewrapped.ProtoReflect.Descriptor instead.
+func (*KeysRewrapped) Descriptor() ([]byte, []int) {
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *KeysRewrapped) GetFreeze() []byte {
+	if x != nil {
+		return x.Freeze
+	}
+	return nil
+}
+
+func (x *KeysRewrapped) GetDistrict() uint32 {
+	if x != nil {
+		return x.District
+	}
+	return 0
+}
+
+func (x *KeysRewrapped) GetGroup() Group {
+	if x != nil {
+		return x.Group
+	}
+	return Group_GROUP_UNSPECIFIED
+}
+
+func (x *KeysRewrapped) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *KeysRewrapped) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *KeysRewrapped) GetKeys() []*WrappedKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// WrappedKey is one person's record key of the epoch before.
+type WrappedKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Person        []byte                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"` // token of the reference number
+	Sealed        []byte                 `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"` // a sealed record of the new epoch
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WrappedKey) Reset() {
+	*x = WrappedKey{}
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WrappedKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WrappedKey) ProtoMessage() {}
+
+func (x *WrappedKey) ProtoReflect() protoreflect.Message {
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WrappedKey.ProtoReflect.Descriptor instead.
+func (*WrappedKey) Descriptor() ([]byte, []int) {
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WrappedKey) GetPerson() []byte {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *WrappedKey) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// SurvivorsRekeyed: every wrapped key of a freeze is in the ledger.
+type SurvivorsRekeyed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Freeze        []byte                 `protobuf:"bytes,1,opt,name=freeze,proto3" json:"freeze,omitempty"`  // UUID
+	People        int64                  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"` // how many keys, in all chunks
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SurvivorsRekeyed) Reset() {
+	*x = SurvivorsRekeyed{}
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurvivorsRekeyed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurvivorsRekeyed) ProtoMessage() {}
+
+func (x *SurvivorsRekeyed) ProtoReflect() protoreflect.Message {
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurvivorsRekeyed.ProtoReflect.Descriptor instead.
+func (*SurvivorsRekeyed) Descriptor() ([]byte, []int) {
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SurvivorsRekeyed) GetFreeze() []byte {
+	if x != nil {
+		return x.Freeze
+	}
+	return nil
+}
+
+func (x *SurvivorsRekeyed) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
 // HandoverMade: the keys of a freeze lie sealed to the authority.
 type HandoverMade struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2027,7 +2455,7 @@ type HandoverMade struct {
 
 func (x *HandoverMade) Reset() {
 	*x = HandoverMade{}
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[14]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2467,7 @@ func (x *HandoverMade) String() string {
 func (*HandoverMade) ProtoMessage() {}
 
 func (x *HandoverMade) ProtoReflect() protoreflect.Message {
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[14]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2480,7 @@ func (x *HandoverMade) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverMade.ProtoReflect.Descriptor instead.
 func (*HandoverMade) Descriptor() ([]byte, []int) {
-	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{14}
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HandoverMade) GetFreeze() []byte {
@@ -2090,7 +2518,7 @@ type Purged struct {
 
 func (x *Purged) Reset() {
 	*x = Purged{}
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[15]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2530,7 @@ func (x *Purged) String() string {
 func (*Purged) ProtoMessage() {}
 
 func (x *Purged) ProtoReflect() protoreflect.Message {
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[15]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2543,7 @@ func (x *Purged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Purged.ProtoReflect.Descriptor instead.
 func (*Purged) Descriptor() ([]byte, []int) {
-	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{15}
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Purged) GetFreeze() []byte {
@@ -2164,7 +2592,7 @@ type HolderEnrolled struct {
 
 func (x *HolderEnrolled) Reset() {
 	*x = HolderEnrolled{}
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[16]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2604,7 @@ func (x *HolderEnrolled) String() string {
 func (*HolderEnrolled) ProtoMessage() {}
 
 func (x *HolderEnrolled) ProtoReflect() protoreflect.Message {
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[16]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2617,7 @@ func (x *HolderEnrolled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HolderEnrolled.ProtoReflect.Descriptor instead.
 func (*HolderEnrolled) Descriptor() ([]byte, []int) {
-	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{16}
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HolderEnrolled) GetHolder() string {
@@ -2210,7 +2638,7 @@ type AuthorityKeyAdopted struct {
 
 func (x *AuthorityKeyAdopted) Reset() {
 	*x = AuthorityKeyAdopted{}
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[17]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2650,7 @@ func (x *AuthorityKeyAdopted) String() string {
 func (*AuthorityKeyAdopted) ProtoMessage() {}
 
 func (x *AuthorityKeyAdopted) ProtoReflect() protoreflect.Message {
-	mi := &file_eventstore_wire_ledger_proto_msgTypes[17]
+	mi := &file_eventstore_wire_ledger_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2663,7 @@ func (x *AuthorityKeyAdopted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorityKeyAdopted.ProtoReflect.Descriptor instead.
 func (*AuthorityKeyAdopted) Descriptor() ([]byte, []int) {
-	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{17}
+	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AuthorityKeyAdopted) GetKey() []byte {
@@ -2262,7 +2690,7 @@ const file_eventstore_wire_ledger_proto_rawDesc = "" +
 	"\bdistrict\x18\x02 \x01(\rR\bdistrict\x12\x1f\n" +
 	"\vrecorded_ms\x18\x03 \x01(\x03R\n" +
 	"recordedMs\x12%\n" +
-	"\aentries\x18\x04 \x03(\v2\v.wire.EntryR\aentries\"\xb7\b\n" +
+	"\aentries\x18\x04 \x03(\v2\v.wire.EntryR\aentries\"\xbc\t\n" +
 	"\x05Entry\x12\x1e\n" +
 	"\n" +
 	"submission\x18\x01 \x01(\fR\n" +
@@ -2284,7 +2712,9 @@ const file_eventstore_wire_ledger_proto_rawDesc = "" +
 	"\rhandover_made\x18\x14 \x01(\v2\x12.wire.HandoverMadeH\x00R\fhandoverMade\x12&\n" +
 	"\x06purged\x18\x15 \x01(\v2\f.wire.PurgedH\x00R\x06purged\x12?\n" +
 	"\x0fholder_enrolled\x18\x16 \x01(\v2\x14.wire.HolderEnrolledH\x00R\x0eholderEnrolled\x12O\n" +
-	"\x15authority_key_adopted\x18\x17 \x01(\v2\x19.wire.AuthorityKeyAdoptedH\x00R\x13authorityKeyAdoptedB\a\n" +
+	"\x15authority_key_adopted\x18\x17 \x01(\v2\x19.wire.AuthorityKeyAdoptedH\x00R\x13authorityKeyAdopted\x12<\n" +
+	"\x0ekeys_rewrapped\x18\x18 \x01(\v2\x13.wire.KeysRewrappedH\x00R\rkeysRewrapped\x12E\n" +
+	"\x11survivors_rekeyed\x18\x19 \x01(\v2\x16.wire.SurvivorsRekeyedH\x00R\x10survivorsRekeyedB\a\n" +
 	"\x05eventJ\x04\b\x05\x10\b\"\xe8\x01\n" +
 	"\x10PersonRegistered\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\fR\x06person\x12\x1a\n" +
@@ -2382,7 +2812,7 @@ const file_eventstore_wire_ledger_proto_rawDesc = "" +
 	"\rLedgerFounded\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x18\n" +
 	"\asandbox\x18\x02 \x01(\bR\asandbox\x12\x16\n" +
-	"\x06pepper\x18\x03 \x01(\fR\x06pepper\"\x8e\x02\n" +
+	"\x06pepper\x18\x03 \x01(\fR\x06pepper\"\xfc\x02\n" +
 	"\rFreezeOrdered\x12\x16\n" +
 	"\x06freeze\x18\x01 \x01(\fR\x06freeze\x12\x1a\n" +
 	"\bdistrict\x18\x02 \x01(\rR\bdistrict\x12#\n" +
@@ -2392,7 +2822,28 @@ const file_eventstore_wire_ledger_proto_rawDesc = "" +
 	"\x04mode\x18\x06 \x01(\x0e2\x10.wire.FreezeModeR\x04mode\x12\x14\n" +
 	"\x05order\x18\a \x01(\tR\x05order\x12\x0e\n" +
 	"\x02by\x18\b \x01(\tR\x02by\x12\x10\n" +
-	"\x03day\x18\t \x01(\x11R\x03day\"\x83\x01\n" +
+	"\x03day\x18\t \x01(\x11R\x03day\x12\x16\n" +
+	"\x06listed\x18\n" +
+	" \x01(\x03R\x06listed\x12'\n" +
+	"\x05moved\x18\v \x03(\v2\x11.wire.PersonMovedR\x05moved\x12+\n" +
+	"\arekeyed\x18\f \x03(\v2\x11.wire.CohortEpochR\arekeyed\"\xf7\x01\n" +
+	"\vPersonMoved\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\fR\x06person\x12\x1a\n" +
+	"\bdistrict\x18\x02 \x01(\rR\bdistrict\x12!\n" +
+	"\x05group\x18\x03 \x01(\x0e2\v.wire.GroupR\x05group\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\rR\x04from\x12\x0e\n" +
+	"\x02to\x18\x05 \x01(\rR\x02to\x12\x1b\n" +
+	"\x03sex\x18\x06 \x01(\x0e2\t.wire.SexR\x03sex\x12$\n" +
+	"\x06status\x18\a \x01(\x0e2\f.wire.StatusR\x06status\x12\x10\n" +
+	"\x03day\x18\b \x01(\x11R\x03day\x12\x18\n" +
+	"\apending\x18\t \x01(\bR\apending\"\x82\x01\n" +
+	"\vCohortEpoch\x12\x1a\n" +
+	"\bdistrict\x18\x01 \x01(\rR\bdistrict\x12!\n" +
+	"\x05group\x18\x02 \x01(\x0e2\v.wire.GroupR\x05group\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\rR\x05epoch\"\x83\x01\n" +
 	"\n" +
 	"CohortSize\x12\x1a\n" +
 	"\bdistrict\x18\x01 \x01(\rR\bdistrict\x12!\n" +
@@ -2411,7 +2862,23 @@ const file_eventstore_wire_ledger_proto_rawDesc = "" +
 	"\x06tokens\x18\x05 \x01(\fR\x06tokens\"B\n" +
 	"\x10PhotoIDsComplete\x12\x16\n" +
 	"\x06freeze\x18\x01 \x01(\fR\x06freeze\x12\x16\n" +
-	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"P\n" +
+	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"\xc2\x01\n" +
+	"\rKeysRewrapped\x12\x16\n" +
+	"\x06freeze\x18\x01 \x01(\fR\x06freeze\x12\x1a\n" +
+	"\bdistrict\x18\x02 \x01(\rR\bdistrict\x12!\n" +
+	"\x05group\x18\x03 \x01(\x0e2\v.wire.GroupR\x05group\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\rR\n" +
+	"generation\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\rR\x05epoch\x12$\n" +
+	"\x04keys\x18\x06 \x03(\v2\x10.wire.WrappedKeyR\x04keys\"<\n" +
+	"\n" +
+	"WrappedKey\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\fR\x06person\x12\x16\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"B\n" +
+	"\x10SurvivorsRekeyed\x12\x16\n" +
+	"\x06freeze\x18\x01 \x01(\fR\x06freeze\x12\x16\n" +
+	"\x06people\x18\x02 \x01(\x03R\x06people\"P\n" +
 	"\fHandoverMade\x12\x16\n" +
 	"\x06freeze\x18\x01 \x01(\fR\x06freeze\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x10\n" +
@@ -2488,7 +2955,7 @@ func file_eventstore_wire_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_eventstore_wire_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_eventstore_wire_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_eventstore_wire_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_eventstore_wire_ledger_proto_goTypes = []any{
 	(Group)(0),                    // 0: wire.Group
 	(Sex)(0),                      // 1: wire.Sex
@@ -2508,13 +2975,18 @@ var file_eventstore_wire_ledger_proto_goTypes = []any{
 	(*Dose)(nil),                  // 15: wire.Dose
 	(*LedgerFounded)(nil),         // 16: wire.LedgerFounded
 	(*FreezeOrdered)(nil),         // 17: wire.FreezeOrdered
-	(*CohortSize)(nil),            // 18: wire.CohortSize
-	(*PhotoIDsKept)(nil),          // 19: wire.PhotoIDsKept
-	(*PhotoIDsComplete)(nil),      // 20: wire.PhotoIDsComplete
-	(*HandoverMade)(nil),          // 21: wire.HandoverMade
-	(*Purged)(nil),                // 22: wire.Purged
-	(*HolderEnrolled)(nil),        // 23: wire.HolderEnrolled
-	(*AuthorityKeyAdopted)(nil),   // 24: wire.AuthorityKeyAdopted
+	(*PersonMoved)(nil),           // 18: wire.PersonMoved
+	(*CohortEpoch)(nil),           // 19: wire.CohortEpoch
+	(*CohortSize)(nil),            // 20: wire.CohortSize
+	(*PhotoIDsKept)(nil),          // 21: wire.PhotoIDsKept
+	(*PhotoIDsComplete)(nil),      // 22: wire.PhotoIDsComplete
+	(*KeysRewrapped)(nil),         // 23: wire.KeysRewrapped
+	(*WrappedKey)(nil),            // 24: wire.WrappedKey
+	(*SurvivorsRekeyed)(nil),      // 25: wire.SurvivorsRekeyed
+	(*HandoverMade)(nil),          // 26: wire.HandoverMade
+	(*Purged)(nil),                // 27: wire.Purged
+	(*HolderEnrolled)(nil),        // 28: wire.HolderEnrolled
+	(*AuthorityKeyAdopted)(nil),   // 29: wire.AuthorityKeyAdopted
 }
 var file_eventstore_wire_ledger_proto_depIdxs = []int32{
 	8,  // 0: wire.Commit.entries:type_name -> wire.Entry
@@ -2526,52 +2998,62 @@ var file_eventstore_wire_ledger_proto_depIdxs = []int32{
 	14, // 6: wire.Entry.reversal_decided:type_name -> wire.ReversalDecided
 	16, // 7: wire.Entry.ledger_founded:type_name -> wire.LedgerFounded
 	17, // 8: wire.Entry.freeze_ordered:type_name -> wire.FreezeOrdered
-	19, // 9: wire.Entry.photo_ids_kept:type_name -> wire.PhotoIDsKept
-	20, // 10: wire.Entry.photo_ids_complete:type_name -> wire.PhotoIDsComplete
-	21, // 11: wire.Entry.handover_made:type_name -> wire.HandoverMade
-	22, // 12: wire.Entry.purged:type_name -> wire.Purged
-	23, // 13: wire.Entry.holder_enrolled:type_name -> wire.HolderEnrolled
-	24, // 14: wire.Entry.authority_key_adopted:type_name -> wire.AuthorityKeyAdopted
-	0,  // 15: wire.PersonRegistered.group:type_name -> wire.Group
-	1,  // 16: wire.PersonRegistered.sex:type_name -> wire.Sex
-	0,  // 17: wire.DoseAdministered.group:type_name -> wire.Group
-	1,  // 18: wire.DoseAdministered.sex:type_name -> wire.Sex
-	3,  // 19: wire.DoseAdministered.number:type_name -> wire.DoseNumber
-	2,  // 20: wire.DoseAdministered.vaccine:type_name -> wire.Vaccine
-	4,  // 21: wire.DoseAdministered.before:type_name -> wire.Status
-	4,  // 22: wire.DoseAdministered.after:type_name -> wire.Status
-	0,  // 23: wire.RegistrationWithdrawn.group:type_name -> wire.Group
-	1,  // 24: wire.RegistrationWithdrawn.sex:type_name -> wire.Sex
-	5,  // 25: wire.RegistrationWithdrawn.reason:type_name -> wire.Reason
-	0,  // 26: wire.DoseWithdrawn.group:type_name -> wire.Group
-	1,  // 27: wire.DoseWithdrawn.sex:type_name -> wire.Sex
-	3,  // 28: wire.DoseWithdrawn.number:type_name -> wire.DoseNumber
-	2,  // 29: wire.DoseWithdrawn.vaccine:type_name -> wire.Vaccine
-	4,  // 30: wire.DoseWithdrawn.before:type_name -> wire.Status
-	4,  // 31: wire.DoseWithdrawn.after:type_name -> wire.Status
-	5,  // 32: wire.DoseWithdrawn.reason:type_name -> wire.Reason
-	0,  // 33: wire.ReversalRequested.group:type_name -> wire.Group
-	1,  // 34: wire.ReversalRequested.sex:type_name -> wire.Sex
-	4,  // 35: wire.ReversalRequested.from:type_name -> wire.Status
-	4,  // 36: wire.ReversalRequested.to:type_name -> wire.Status
-	5,  // 37: wire.ReversalRequested.reason:type_name -> wire.Reason
-	0,  // 38: wire.ReversalDecided.group:type_name -> wire.Group
-	1,  // 39: wire.ReversalDecided.sex:type_name -> wire.Sex
-	4,  // 40: wire.ReversalDecided.before:type_name -> wire.Status
-	4,  // 41: wire.ReversalDecided.after:type_name -> wire.Status
-	15, // 42: wire.ReversalDecided.taken_back:type_name -> wire.Dose
-	3,  // 43: wire.Dose.number:type_name -> wire.DoseNumber
-	2,  // 44: wire.Dose.vaccine:type_name -> wire.Vaccine
-	0,  // 45: wire.FreezeOrdered.groups:type_name -> wire.Group
-	18, // 46: wire.FreezeOrdered.cohorts:type_name -> wire.CohortSize
-	6,  // 47: wire.FreezeOrdered.mode:type_name -> wire.FreezeMode
-	0,  // 48: wire.CohortSize.group:type_name -> wire.Group
-	0,  // 49: wire.PhotoIDsKept.group:type_name -> wire.Group
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	21, // 9: wire.Entry.photo_ids_kept:type_name -> wire.PhotoIDsKept
+	22, // 10: wire.Entry.photo_ids_complete:type_name -> wire.PhotoIDsComplete
+	26, // 11: wire.Entry.handover_made:type_name -> wire.HandoverMade
+	27, // 12: wire.Entry.purged:type_name -> wire.Purged
+	28, // 13: wire.Entry.holder_enrolled:type_name -> wire.HolderEnrolled
+	29, // 14: wire.Entry.authority_key_adopted:type_name -> wire.AuthorityKeyAdopted
+	23, // 15: wire.Entry.keys_rewrapped:type_name -> wire.KeysRewrapped
+	25, // 16: wire.Entry.survivors_rekeyed:type_name -> wire.SurvivorsRekeyed
+	0,  // 17: wire.PersonRegistered.group:type_name -> wire.Group
+	1,  // 18: wire.PersonRegistered.sex:type_name -> wire.Sex
+	0,  // 19: wire.DoseAdministered.group:type_name -> wire.Group
+	1,  // 20: wire.DoseAdministered.sex:type_name -> wire.Sex
+	3,  // 21: wire.DoseAdministered.number:type_name -> wire.DoseNumber
+	2,  // 22: wire.DoseAdministered.vaccine:type_name -> wire.Vaccine
+	4,  // 23: wire.DoseAdministered.before:type_name -> wire.Status
+	4,  // 24: wire.DoseAdministered.after:type_name -> wire.Status
+	0,  // 25: wire.RegistrationWithdrawn.group:type_name -> wire.Group
+	1,  // 26: wire.RegistrationWithdrawn.sex:type_name -> wire.Sex
+	5,  // 27: wire.RegistrationWithdrawn.reason:type_name -> wire.Reason
+	0,  // 28: wire.DoseWithdrawn.group:type_name -> wire.Group
+	1,  // 29: wire.DoseWithdrawn.sex:type_name -> wire.Sex
+	3,  // 30: wire.DoseWithdrawn.number:type_name -> wire.DoseNumber
+	2,  // 31: wire.DoseWithdrawn.vaccine:type_name -> wire.Vaccine
+	4,  // 32: wire.DoseWithdrawn.before:type_name -> wire.Status
+	4,  // 33: wire.DoseWithdrawn.after:type_name -> wire.Status
+	5,  // 34: wire.DoseWithdrawn.reason:type_name -> wire.Reason
+	0,  // 35: wire.ReversalRequested.group:type_name -> wire.Group
+	1,  // 36: wire.ReversalRequested.sex:type_name -> wire.Sex
+	4,  // 37: wire.ReversalRequested.from:type_name -> wire.Status
+	4,  // 38: wire.ReversalRequested.to:type_name -> wire.Status
+	5,  // 39: wire.ReversalRequested.reason:type_name -> wire.Reason
+	0,  // 40: wire.ReversalDecided.group:type_name -> wire.Group
+	1,  // 41: wire.ReversalDecided.sex:type_name -> wire.Sex
+	4,  // 42: wire.ReversalDecided.before:type_name -> wire.Status
+	4,  // 43: wire.ReversalDecided.after:type_name -> wire.Status
+	15, // 44: wire.ReversalDecided.taken_back:type_name -> wire.Dose
+	3,  // 45: wire.Dose.number:type_name -> wire.DoseNumber
+	2,  // 46: wire.Dose.vaccine:type_name -> wire.Vaccine
+	0,  // 47: wire.FreezeOrdered.groups:type_name -> wire.Group
+	20, // 48: wire.FreezeOrdered.cohorts:type_name -> wire.CohortSize
+	6,  // 49: wire.FreezeOrdered.mode:type_name -> wire.FreezeMode
+	18, // 50: wire.FreezeOrdered.moved:type_name -> wire.PersonMoved
+	19, // 51: wire.FreezeOrdered.rekeyed:type_name -> wire.CohortEpoch
+	0,  // 52: wire.PersonMoved.group:type_name -> wire.Group
+	1,  // 53: wire.PersonMoved.sex:type_name -> wire.Sex
+	4,  // 54: wire.PersonMoved.status:type_name -> wire.Status
+	0,  // 55: wire.CohortEpoch.group:type_name -> wire.Group
+	0,  // 56: wire.CohortSize.group:type_name -> wire.Group
+	0,  // 57: wire.PhotoIDsKept.group:type_name -> wire.Group
+	0,  // 58: wire.KeysRewrapped.group:type_name -> wire.Group
+	24, // 59: wire.KeysRewrapped.keys:type_name -> wire.WrappedKey
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_eventstore_wire_ledger_proto_init() }
@@ -2594,6 +3076,8 @@ func file_eventstore_wire_ledger_proto_init() {
 		(*Entry_Purged)(nil),
 		(*Entry_HolderEnrolled)(nil),
 		(*Entry_AuthorityKeyAdopted)(nil),
+		(*Entry_KeysRewrapped)(nil),
+		(*Entry_SurvivorsRekeyed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2601,7 +3085,7 @@ func file_eventstore_wire_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_eventstore_wire_ledger_proto_rawDesc), len(file_eventstore_wire_ledger_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   18,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -46,11 +46,30 @@ func (m *Entry) hasUnknown() bool {
 				return true
 			}
 		}
+		for _, m := range e.FreezeOrdered.Moved {
+			if len(m.unknownFields) > 0 {
+				return true
+			}
+		}
+		for _, c := range e.FreezeOrdered.Rekeyed {
+			if len(c.unknownFields) > 0 {
+				return true
+			}
+		}
 		return len(e.FreezeOrdered.unknownFields) > 0
 	case *Entry_PhotoIdsKept:
 		return len(e.PhotoIdsKept.unknownFields) > 0
 	case *Entry_PhotoIdsComplete:
 		return len(e.PhotoIdsComplete.unknownFields) > 0
+	case *Entry_KeysRewrapped:
+		for _, k := range e.KeysRewrapped.Keys {
+			if len(k.unknownFields) > 0 {
+				return true
+			}
+		}
+		return len(e.KeysRewrapped.unknownFields) > 0
+	case *Entry_SurvivorsRekeyed:
+		return len(e.SurvivorsRekeyed.unknownFields) > 0
 	case *Entry_HandoverMade:
 		return len(e.HandoverMade.unknownFields) > 0
 	case *Entry_Purged:
