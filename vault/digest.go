@@ -102,6 +102,9 @@ func (v *Vault) SubmissionDigest(s domain.Submission) domain.Digest {
 		m.number(int64(s.Mode))
 		m.text(s.Order)
 		m.text(s.By)
+		for _, r := range s.Persons { // at the end: without a list it is as if there were none
+			m.text(string(r))
+		}
 	default:
 		panic(fmt.Sprintf("vault: a %T is no kind of submission", s))
 	}

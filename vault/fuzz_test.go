@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"bahi/domain"
@@ -90,10 +92,10 @@ func FuzzSealedRecord(f *testing.F) {
 	f.Add(w.seal(key, kindDose, somebody))
 	f.Add([]byte{suiteRecord, 0, 1})
 	f.Fuzz(func(t *testing.T, sealed []byte) {
-		if _, _, err := openRegistration(key, somebody, sealed); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrKeyMissing) {
+		if _, _, err := openRegistration(keysOf(key, somebody), sealed); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrKeyMissing) {
 			t.Errorf("opened what nobody sealed: %v", err)
 		}
-		if _, err := openDose(key, somebody, sealed); err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrKeyMissing) {
+		if _, err := openDose(keysOf(key, somebody), sealed); err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrKeyMissing) {
 			t.Error(err)
 		}
 	})
@@ -105,7 +107,11 @@ func FuzzHandover(f *testing.F) {
 	if err := v.EnsureKeys(hcw); err != nil {
 		f.Fatal(err)
 	}
-	file, err := v.makeHandover(domain.UUID{1}, []domain.Cohort{hcw}, key.Public())
+	path := filepath.Join(f.TempDir(), "1.handover")
+	if _, err := v.WriteHandover(path, domain.UUID{1}, []domain.Cohort{hcw}, key.Public()); err != nil {
+		f.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
 	if err != nil {
 		f.Fatal(err)
 	}

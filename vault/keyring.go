@@ -15,7 +15,8 @@ import (
 // generations.
 const maxSectors = 1 << 20
 
-// keyring is the key file: a sector a cohort, written in place and flushed,
+// keyring is the key file: a sector a cohort, two while a freeze of listed persons
+// goes from one epoch of its key to the next, written in place and flushed,
 // never by a temporary file and a rename, which would leave the old bytes on the
 // disk.
 type keyring struct {
@@ -30,7 +31,8 @@ type keyring struct {
 	// mu guards what follows. It is held for reading as long as a key is in
 	// use, so that destroy returns only when nobody works with it any more.
 	mu      sync.RWMutex
-	slots   map[domain.Cohort]*slot
+	slots   map[domain.Cohort]*slot   // of the latest epoch
+	older   map[domain.Cohort][]*slot // of epochs before it, to be destroyed
 	damaged []*SectorError
 	closed  bool
 }
@@ -43,12 +45,17 @@ type slot struct {
 	wiped bool
 }
 
+func (s *slot) wipe() {
+	clear(s.key[:])
+	s.wiped = true
+}
+
 func openKeyring(path string) (*keyring, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, privateFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the cohort keys: %w", err)
 	}
-	k := &keyring{path: path, file: f, slots: make(map[domain.Cohort]*slot)}
+	k := &keyring{path: path, file: f, slots: make(map[domain.Cohort]*slot), older: make(map[domain.Cohort][]*slot)}
 	if err := k.load(); err != nil {
 		f.Close()
 		return nil, err
@@ -81,7 +88,7 @@ func (k *keyring) load() error {
 		}
 		s := &slot{place: k.next}
 		reason := s.decode(b[:n])
-		if reason == "" && k.slots[s.cohort] != nil {
+		if reason == "" && k.slots[s.cohort] != nil && !k.besides(s) {
 			reason = "the file has the cohort twice"
 			clear(s.key[:])
 		}
@@ -91,7 +98,7 @@ func (k *keyring) load() error {
 		case s.state == KeyAbsent:
 			k.free = append(k.free, s.place)
 		default:
-			k.slots[s.cohort] = s
+			k.place(s)
 		}
 		k.next++
 	}
@@ -105,10 +112,14 @@ func (k *keyring) close() error {
 	if k.closed {
 		return nil
 	}
-	for _, s := range k.slots {
+	for c, s := range k.slots {
 		clear(s.key[:])
+		for _, s := range k.older[c] {
+			clear(s.key[:])
+		}
 	}
 	clear(k.slots)
+	clear(k.older)
 	k.closed = true
 	return k.file.Close()
 }
@@ -210,6 +221,14 @@ func (k *keyring) put(place int, s *sector) error {
 	return nil
 }
 
+// zero overwrites a sector that nobody needs any more.
+func (k *keyring) zero(place int) error {
+	if _, err := k.file.WriteAt(make([]byte, sectorSize), int64(place)*sectorSize); err != nil {
+		return fmt.Errorf("cannot overwrite a cohort key: %w", err)
+	}
+	return nil
+}
+
 func (k *keyring) flush() error {
 	if err := k.file.Sync(); err != nil {
 		return fmt.Errorf("cannot flush the cohort keys: %w", err)
@@ -270,9 +289,16 @@ func (k *keyring) destroy(cohorts []domain.Cohort) (held int, err error) {
 		return 0, err
 	}
 	rest := places
+	var freed []int
 	for _, s := range doomed {
 		if s.held {
 			held++
+		}
+		for _, older := range k.older[s.cohort] {
+			if err := k.zero(older.place); err != nil {
+				return 0, err
+			}
+			freed = append(freed, older.place)
 		}
 		if s.place < 0 {
 			s.place, rest = rest[0], rest[1:]
@@ -288,8 +314,8 @@ func (k *keyring) destroy(cohorts []domain.Cohort) (held int, err error) {
 	ruined := func(e *SectorError) bool { return slices.Contains(cohorts, e.Cohort) }
 	for _, e := range k.damaged {
 		if ruined(e) {
-			if _, err := k.file.WriteAt(make([]byte, sectorSize), int64(e.Sector)*sectorSize); err != nil {
-				return 0, fmt.Errorf("cannot overwrite a damaged cohort key: %w", err)
+			if err := k.zero(e.Sector); err != nil {
+				return 0, err
 			}
 		}
 	}
@@ -297,11 +323,13 @@ func (k *keyring) destroy(cohorts []domain.Cohort) (held int, err error) {
 		return 0, err
 	}
 	k.take(unplaced, reused)
+	k.free = append(k.free, freed...)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range doomed {
 		s.state = KeyDestroyed
 		k.slots[s.cohort] = s
+		delete(k.older, s.cohort)
 	}
 	k.damaged = slices.DeleteFunc(k.damaged, ruined)
 	return held, nil
@@ -337,8 +365,10 @@ func (k *keyring) wipe(cohorts []domain.Cohort) ([]*slot, error) {
 		doomed = append(doomed, s)
 	}
 	for _, s := range doomed {
-		clear(s.key[:])
-		s.wiped = true
+		s.wipe()
+		for _, older := range k.older[s.cohort] {
+			older.wipe()
+		}
 	}
 	return doomed, nil
 }

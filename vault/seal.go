@@ -21,7 +21,8 @@ import (
 //	    16  tag
 //
 // It is sealed under the record key, HKDF-Expand-SHA-256(cohort key, "bahi
-// record" ‖ person token, 32 bytes), of which nothing is stored. The additional
+// record" ‖ person token, 32 bytes), of which nothing is stored until a freeze of
+// listed persons begins a new epoch of the cohort's key (epoch.go). The additional
 // data is "bahi sealed" ‖ suite ‖ key epoch ‖ kind ‖ district (2) ‖ group (1) ‖
 // generation (2) ‖ person token: what was sealed for one person, cohort, kind or
 // epoch opens for no other.
@@ -41,6 +42,7 @@ type recordKind byte
 const (
 	kindRegistration recordKind = 1
 	kindDose         recordKind = 2
+	kindKey          recordKind = 3 // the person's record key of the epoch before
 )
 
 // workspace is scratch memory for one record: plaintext and additional data.
@@ -71,14 +73,13 @@ func (w *workspace) bind(header []byte, kind recordKind, c domain.Cohort, p doma
 	return w.bound
 }
 
-// recordAEAD returns the cipher under the record key of a person.
-func recordAEAD(cohortKey []byte, p domain.PersonToken) cipher.AEAD {
+// recordKey derives a person's record key from the cohort's. The caller wipes it.
+func recordKey(cohortKey []byte, p domain.PersonToken) []byte {
 	key, err := hkdf.Expand(sha256.New, cohortKey, "bahi record"+string(p[:]), 32)
 	if err != nil {
 		panic(err) // lengths are constants
 	}
-	defer clear(key)
-	return aesGCM(key)
+	return key
 }
 
 func aesGCM(key []byte) cipher.AEAD {
@@ -99,48 +100,61 @@ func (w *workspace) seal(key *sector, kind recordKind, p domain.PersonToken) []b
 	sealed[0] = suiteRecord
 	binary.BigEndian.PutUint16(sealed[1:], key.epoch)
 	bound := w.bind(sealed, kind, key.cohort, p)
-	return recordAEAD(key.key[:], p).Seal(sealed, nil, w.plain, bound)
+	under := recordKey(key.key[:], p)
+	defer clear(under)
+	return aesGCM(under).Seal(sealed, nil, w.plain, bound)
+}
+
+// sealedEpoch returns the key epoch of a sealed record, 0 of what is none.
+func sealedEpoch(sealed []byte) uint16 {
+	if len(sealed) < recordOverhead || len(sealed) > maxRecord || sealed[0] != suiteRecord {
+		return 0
+	}
+	return binary.BigEndian.Uint16(sealed[1:])
 }
 
 // open opens sealed into w.plain.
-func (w *workspace) open(key *sector, kind recordKind, p domain.PersonToken, sealed []byte) error {
-	if len(sealed) < recordOverhead || len(sealed) > maxRecord || sealed[0] != suiteRecord {
-		return fmt.Errorf("cohort %s: %w", key.cohort, ErrCorrupt)
+func (w *workspace) open(keys *recordKeys, kind recordKind, sealed []byte) error {
+	epoch := sealedEpoch(sealed)
+	if epoch == 0 {
+		return fmt.Errorf("cohort %s: %w", keys.cohort, ErrCorrupt)
 	}
-	if epoch := binary.BigEndian.Uint16(sealed[1:]); epoch != key.epoch {
-		return fmt.Errorf("cohort %s, key epoch %d instead of %d: %w", key.cohort, key.epoch, epoch, ErrKeyMissing)
-	}
-	bound := w.bind(sealed[:recordHeader], kind, key.cohort, p)
-	plain, err := recordAEAD(key.key[:], p).Open(w.plain[:0], nil, sealed[recordHeader:], bound)
+	under, err := keys.of(epoch)
 	if err != nil {
-		return fmt.Errorf("cohort %s: %w", key.cohort, ErrCorrupt)
+		return err
+	}
+	defer clear(under)
+	bound := w.bind(sealed[:recordHeader], kind, keys.cohort, keys.person)
+	plain, err := aesGCM(under).Open(w.plain[:0], nil, sealed[recordHeader:], bound)
+	if err != nil {
+		return fmt.Errorf("cohort %s: %w", keys.cohort, ErrCorrupt)
 	}
 	w.plain = plain
 	return nil
 }
 
-func openRegistration(key *sector, p domain.PersonToken, sealed []byte) (d domain.Details, t domain.RegistrationTokens, err error) {
+func openRegistration(keys *recordKeys, sealed []byte) (d domain.Details, t domain.RegistrationTokens, err error) {
 	w := workspaces.Get().(*workspace)
 	defer w.release()
-	if err := w.open(key, kindRegistration, p, sealed); err != nil {
+	if err := w.open(keys, kindRegistration, sealed); err != nil {
 		return d, t, err
 	}
 	d, t, ok := parseRegistration(w.plain)
 	if !ok {
-		return domain.Details{}, domain.RegistrationTokens{}, fmt.Errorf("cohort %s: unknown form: %w", key.cohort, ErrCorrupt)
+		return domain.Details{}, domain.RegistrationTokens{}, fmt.Errorf("cohort %s: unknown form: %w", keys.cohort, ErrCorrupt)
 	}
 	return d, t, nil
 }
 
-func openDose(key *sector, p domain.PersonToken, sealed []byte) (d domain.DoseParticulars, err error) {
+func openDose(keys *recordKeys, sealed []byte) (d domain.DoseParticulars, err error) {
 	w := workspaces.Get().(*workspace)
 	defer w.release()
-	if err := w.open(key, kindDose, p, sealed); err != nil {
+	if err := w.open(keys, kindDose, sealed); err != nil {
 		return d, err
 	}
 	d, ok := parseDose(w.plain)
 	if !ok {
-		return domain.DoseParticulars{}, fmt.Errorf("cohort %s: unknown form: %w", key.cohort, ErrCorrupt)
+		return domain.DoseParticulars{}, fmt.Errorf("cohort %s: unknown form: %w", keys.cohort, ErrCorrupt)
 	}
 	return d, nil
 }
@@ -163,28 +177,31 @@ func (v *Vault) SealRegistration(c domain.Cohort, p domain.PersonToken, d domain
 	return w.seal(&s.sector, kindRegistration, p), nil
 }
 
-// OpenRegistration opens what [Vault.SealRegistration] sealed. It returns
-// [ErrKeyDestroyed], [ErrKeyMissing] or [ErrCorrupt].
-func (v *Vault) OpenRegistration(c domain.Cohort, p domain.PersonToken, sealed []byte) (domain.Details, domain.RegistrationTokens, error) {
-	s, err := v.keys.borrow(c)
+// OpenRegistration opens what [Vault.SealRegistration] sealed. Wrapped are the
+// person's wrapped keys, in any order: what was sealed in an earlier epoch of the
+// cohort's key opens with them alone. It returns [ErrKeyDestroyed],
+// [ErrKeyMissing] or [ErrCorrupt].
+func (v *Vault) OpenRegistration(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.Details, domain.RegistrationTokens, error) {
+	keys, err := v.keys.recordKeys(c, p, wrapped)
 	if err != nil {
 		return domain.Details{}, domain.RegistrationTokens{}, err
 	}
 	defer v.keys.mu.RUnlock()
-	return openRegistration(&s.sector, p, sealed)
+	return openRegistration(keys, sealed)
 }
 
 // OpenTokens opens a sealed registration as far as the register needs it: the
-// details are not looked at. Errors are those of [Vault.OpenRegistration].
-func (v *Vault) OpenTokens(c domain.Cohort, p domain.PersonToken, sealed []byte) (domain.RegistrationTokens, error) {
-	s, err := v.keys.borrow(c)
+// details are not looked at. Wrapped and errors are those of
+// [Vault.OpenRegistration].
+func (v *Vault) OpenTokens(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.RegistrationTokens, error) {
+	keys, err := v.keys.recordKeys(c, p, wrapped)
 	if err != nil {
 		return domain.RegistrationTokens{}, err
 	}
 	defer v.keys.mu.RUnlock()
 	w := workspaces.Get().(*workspace)
 	defer w.release()
-	if err := w.open(&s.sector, kindRegistration, p, sealed); err != nil {
+	if err := w.open(keys, kindRegistration, sealed); err != nil {
 		return domain.RegistrationTokens{}, err
 	}
 	t, _, ok := parseTokens(w.plain)
@@ -211,13 +228,13 @@ func (v *Vault) SealDose(c domain.Cohort, p domain.PersonToken, d domain.DosePar
 	return w.seal(&s.sector, kindDose, p), nil
 }
 
-// OpenDose opens what [Vault.SealDose] sealed. It returns [ErrKeyDestroyed],
-// [ErrKeyMissing] or [ErrCorrupt].
-func (v *Vault) OpenDose(c domain.Cohort, p domain.PersonToken, sealed []byte) (domain.DoseParticulars, error) {
-	s, err := v.keys.borrow(c)
+// OpenDose opens what [Vault.SealDose] sealed. Wrapped and errors are those of
+// [Vault.OpenRegistration].
+func (v *Vault) OpenDose(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.DoseParticulars, error) {
+	keys, err := v.keys.recordKeys(c, p, wrapped)
 	if err != nil {
 		return domain.DoseParticulars{}, err
 	}
 	defer v.keys.mu.RUnlock()
-	return openDose(&s.sector, p, sealed)
+	return openDose(keys, sealed)
 }
