@@ -164,7 +164,7 @@ func TestRealWeeklyCountersAreReproduced(t *testing.T) {
 		districts             int
 	}{
 		{"one district", "BR_Muzaffarpur", "0.02", 1},
-		{"all 38 districts", "", "0.001", 38},
+		{"all 38 districts", "", "0.0003", 38},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
