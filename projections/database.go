@@ -228,8 +228,10 @@ func (fatal) Infof(string, ...any)  {}
 func (fatal) Errorf(string, ...any) {}
 
 // Fatalf does not return.
-func (f fatal) Fatalf(string, ...any) {
-	fmt.Fprintf(os.Stderr, "bahi: error: the view %s cannot be written\nbahi: hint: see whether the disk is full; nothing that was acknowledged is lost, do the same again when there is space\n", f.view)
+func (f fatal) Fatalf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bahi: error: the view %s cannot be written: %s\n"+
+		"bahi: hint: see whether the disk is full; nothing that was acknowledged is lost, do the same again when there is space\n",
+		f.view, fmt.Sprintf(format, args...))
 	os.Exit(1)
 }
 
