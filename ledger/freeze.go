@@ -1,12 +1,14 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"bahi/domain"
@@ -340,5 +342,16 @@ func (l *Ledger) receipt(f projections.FreezeState) FreezeReceipt {
 		r.KeysDestroyed += p.Keys
 		r.Purged = append(r.Purged, by)
 	}
+	slices.SortStableFunc(r.Purged, func(a, b PurgedBy) int { return cmp.Compare(rank(a.Holder), rank(b.Holder)) })
 	return r
+}
+
+// rank puts whom a freeze is about first: the views that show details, then the
+// keys to them, then the rest.
+func rank(holder string) int {
+	kind, _, _ := strings.Cut(holder, "@")
+	if i := slices.Index([]string{"people", "vault", "register"}, kind); i >= 0 {
+		return i
+	}
+	return 3
 }
