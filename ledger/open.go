@@ -176,9 +176,6 @@ func (l *Ledger) openParts(ctx context.Context) error {
 	if l.store, err = eventstore.Open(ctx, storeConfig); err != nil {
 		return err
 	}
-	if err := l.openCheckpoints(ctx); err != nil {
-		return err
-	}
 	return l.openViews(ctx)
 }
 
@@ -210,6 +207,14 @@ func DiscardView(config Config, name string) error {
 // whoever decides must know everything. The others are followed by the runner.
 func (l *Ledger) openViews(ctx context.Context) (err error) {
 	if l.register, err = projections.OpenRegister(viewDir(l.config.Data, "register"), l.vault); err != nil {
+		return err
+	}
+	// Before anything else is held against the keys: under another ledger's, all of
+	// it would seem broken.
+	if err := l.checkFounding(); err != nil {
+		return err
+	}
+	if err := l.openCheckpoints(ctx); err != nil {
 		return err
 	}
 	if l.people, err = projections.OpenPeople(viewDir(l.config.Data, "people")); err != nil {
