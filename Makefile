@@ -1,6 +1,6 @@
 # Bahi. `make` lists the targets; everything needs only Go, git and a C compiler.
 
-.PHONY: help build test race lint generate bench demo fuzz ci
+.PHONY: help build test race races lint generate bench demo fuzz ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ lint: ## gofmt, vet, staticcheck
 
 generate: ## regenerate the protobuf code from eventstore/wire/*.proto
 	go run ./internal/protogen
+
+races: ## 10,000 readings on two nodes against freezes
+	BAHI_RACES=10000 go test -count=1 -v -run TestReadingsRaceWithFreezesOnTwoNodes ./ledger
 
 bench: ## the project's own figures beside raw JetStream and Pebble
 	go run ./cmd/bahi bench

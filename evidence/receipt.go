@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -211,6 +212,15 @@ func (r Receipt) Write(c Claims, key note.Signer) (Receipt, error) {
 	}
 	r.Format, r.Claims = ReceiptFormat, string(signed)
 	return r, nil
+}
+
+// Marshal writes a receipt, on lines of its own for people to look at.
+func (r Receipt) Marshal() ([]byte, error) {
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("write a receipt: %w", err)
+	}
+	return append(b, '\n'), nil
 }
 
 // ParseReceipt reads a receipt. It checks nothing but the form.

@@ -27,9 +27,6 @@ var countingRuleLine = func() string {
 	return "bahi/counting/1 sha256:" + hex.EncodeToString(sum[:])
 }()
 
-// CountingRule returns the text of the rule that statements name.
-func CountingRule() string { return countingRule }
-
 // Figures are the counts of a statement, in people and doses.
 type Figures struct {
 	Registered, Dose1, Dose2, Dose3, Precaution int64

@@ -80,7 +80,7 @@ func (c *committer) run() {
 			stopping = nil // what is queued is still decided
 		}
 		if c.inflight == nil {
-			c.refresh()
+			c.foldForOthers()
 		}
 		c.gather()
 		c.decideWaiting()
@@ -409,9 +409,9 @@ func (c *committer) requeue(f *flight) {
 	clear(c.blocked)
 }
 
-// refresh folds what other writers have appended, for those who asked. Nothing
+// foldForOthers folds what other writers have appended, for those who asked. Nothing
 // is in flight.
-func (c *committer) refresh() {
+func (c *committer) foldForOthers() {
 	if len(c.refreshing) == 0 {
 		return
 	}
@@ -429,9 +429,27 @@ func (c *committer) refresh() {
 }
 
 // foldTail folds the register to the head and tells whether it met the commit
-// with that id.
+// with that id. Orders are told first: a freeze further on may have destroyed the
+// keys of what is registered before it.
 func (c *committer) foldTail(ctx context.Context, id [16]byte) (met bool, err error) {
-	for commit, err := range c.store.Read(ctx, eventstore.Reading{After: c.register.Folded()}) {
+	head, err := c.store.Head(ctx)
+	if err != nil || head <= c.register.Folded() {
+		return false, err
+	}
+	tail := eventstore.Reading{After: c.register.Folded(), Through: head}
+	ordersOnly := tail
+	ordersOnly.Only.Orders = true
+	var orders []eventstore.Commit
+	for order, err := range c.store.Read(ctx, ordersOnly) {
+		if err != nil {
+			return false, err
+		}
+		orders = append(orders, order)
+	}
+	if err := c.register.Foresee(orders...); err != nil {
+		return false, err
+	}
+	for commit, err := range c.store.Read(ctx, tail) {
 		if err != nil {
 			return met, err
 		}

@@ -47,7 +47,7 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 func (l *Ledger) enrol(ctx context.Context, at time.Time) error {
 	var missing []domain.Event
 	enrolled := l.register.Holders()
-	for _, holder := range []string{l.peopleHolder(), l.vaultHolder()} {
+	for _, holder := range l.holders() {
 		if !slices.Contains(enrolled, holder) {
 			missing = append(missing, domain.HolderEnrolled{Holder: holder})
 		}

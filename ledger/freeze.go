@@ -1,11 +1,14 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"bahi/domain"
@@ -25,6 +28,7 @@ type FreezeReceipt struct {
 	KeysDestroyed int64             `json:"keys_destroyed"`
 	Purged        []PurgedBy        `json:"purged"`
 	CompletedAt   time.Time         `json:"completed_at"`
+	Receipt       string            `json:"receipt,omitempty"` // file with the signed receipt
 }
 
 // PurgedBy is one holder's acknowledgement.
@@ -67,7 +71,9 @@ func (l *Ledger) completeFreeze(ctx context.Context, id domain.UUID) (FreezeRece
 	if err != nil {
 		return FreezeReceipt{}, err
 	}
-	return l.receipt(f), nil
+	r := l.receipt(f)
+	r.Receipt = l.tryReceipt(ctx, id)
+	return r, nil
 }
 
 // orderFreeze puts the order into the ledger. A sandbox ledger makes itself an
@@ -94,6 +100,7 @@ func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (d
 //
 //	barrier    from here on every node refuses to open the cohorts' details
 //	photo IDs  kept as sorted sets without persons, so that nobody registers twice
+//	register   the people's mobile and photo-ID tokens purged from its files
 //	handover   the keys sealed to the authority, on disk, its hash in the ledger
 //	keys       overwritten in their sectors
 //	people     the span purged from the people view's files
@@ -111,6 +118,7 @@ func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
 	}{
 		{"raise the barrier", l.raiseBarrier},
 		{"keep the photo IDs", l.keepPhotoIDs},
+		{"purge the register", l.purgeRegister},
 		{"hand the keys over", l.handOver},
 		{"destroy the keys", l.destroyKeys},
 		{"purge the people view", l.purgePeople},
@@ -143,7 +151,7 @@ func (l *Ledger) resumeFreezes(ctx context.Context) error {
 				return err
 			}
 		}
-		if f.PurgedBy(l.vaultHolder()) && f.PurgedBy(l.peopleHolder()) {
+		if l.done(f) {
 			continue
 		}
 		if err := l.carryOut(ctx, f.Order.Freeze); err != nil {
@@ -169,8 +177,19 @@ func (l *Ledger) destroyAgain(o domain.FreezeOrdered) error {
 	return err
 }
 
-func (l *Ledger) vaultHolder() string  { return "vault@" + l.node }
-func (l *Ledger) peopleHolder() string { return "people@" + l.node }
+func (l *Ledger) vaultHolder() string    { return "vault@" + l.node }
+func (l *Ledger) peopleHolder() string   { return "people@" + l.node }
+func (l *Ledger) registerHolder() string { return "register@" + l.node }
+
+// holders are this node's holders of what a freeze ends.
+func (l *Ledger) holders() []string {
+	return []string{l.peopleHolder(), l.vaultHolder(), l.registerHolder()}
+}
+
+// done tells whether all of this node's holders have acknowledged the freeze.
+func (l *Ledger) done(f projections.FreezeState) bool {
+	return !slices.ContainsFunc(l.holders(), func(h string) bool { return !f.PurgedBy(h) })
+}
 
 func cohorts(o domain.FreezeOrdered) []domain.Cohort {
 	out := make([]domain.Cohort, len(o.Cohorts))
@@ -212,6 +231,22 @@ func (l *Ledger) keepPhotoIDs(ctx context.Context, f projections.FreezeState) er
 		}
 	}
 	return l.note(ctx, 0, f.Recorded, domain.PhotoIDsComplete{Freeze: f.Order.Freeze, Tokens: total})
+}
+
+// purgeRegister removes the frozen people's mobile and photo-ID tokens from the
+// register's files; the set without persons stays.
+func (l *Ledger) purgeRegister(ctx context.Context, f projections.FreezeState) error {
+	if f.PurgedBy(l.registerHolder()) {
+		return nil
+	}
+	if err := l.refresh(ctx); err != nil {
+		return err
+	}
+	purge, err := l.register.Purge(ctx, f.Order.Freeze)
+	if err != nil {
+		return err
+	}
+	return l.note(ctx, 0, f.Recorded, domain.Purged{Freeze: f.Order.Freeze, Holder: l.registerHolder(), Rows: purge.Rows, Residue: purge.Residue})
 }
 
 func (l *Ledger) handoverPath(id domain.UUID) string {
@@ -307,5 +342,16 @@ func (l *Ledger) receipt(f projections.FreezeState) FreezeReceipt {
 		r.KeysDestroyed += p.Keys
 		r.Purged = append(r.Purged, by)
 	}
+	slices.SortStableFunc(r.Purged, func(a, b PurgedBy) int { return cmp.Compare(rank(a.Holder), rank(b.Holder)) })
 	return r
+}
+
+// rank puts whom a freeze is about first: the views that show details, then the
+// keys to them, then the rest.
+func rank(holder string) int {
+	kind, _, _ := strings.Cut(holder, "@")
+	if i := slices.Index([]string{"people", "vault", "register"}, kind); i >= 0 {
+		return i
+	}
+	return 3
 }

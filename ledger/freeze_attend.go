@@ -90,9 +90,14 @@ func (l *Ledger) attend(ctx context.Context) error {
 	return nil
 }
 
-// ownPart destroys this node's keys once whoever carries the freeze out needs no
-// keys any more, and purges this node's people view.
+// ownPart purges this node's views, and destroys its keys once whoever carries
+// the freeze out needs no keys any more.
 func (l *Ledger) ownPart(ctx context.Context, f projections.FreezeState) error {
+	if f.PhotoIDsComplete {
+		if err := l.purgeRegister(ctx, f); err != nil {
+			return err
+		}
+	}
 	if f.PhotoIDsComplete && (f.Handover != nil || f.Order.Mode == domain.Erase) {
 		if err := l.destroyKeys(ctx, f); err != nil {
 			return err

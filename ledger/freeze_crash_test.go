@@ -79,7 +79,7 @@ func cutAtAppend(t *testing.T, nth int, stored bool, mode domain.FreezeMode) (cu
 	if again != nil {
 		t.Fatalf("cut at append %d (%v): the same order again: %v", nth, err, again)
 	}
-	if receipt.People != 20 || receipt.KeysDestroyed != 2 || len(receipt.Purged) != 2 {
+	if receipt.People != 20 || receipt.KeysDestroyed != 2 || len(receipt.Purged) != 3 {
 		t.Errorf("cut at append %d: the receipt says %+v", nth, receipt)
 	}
 	for _, c := range cohorts(domain.FreezeOrdered{Cohorts: []domain.CohortSize{

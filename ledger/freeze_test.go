@@ -41,7 +41,7 @@ func TestFreeze(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if receipt.People != 40 || receipt.KeysDestroyed != 1 || len(receipt.Purged) != 2 || receipt.Handover == "" {
+	if receipt.People != 40 || receipt.KeysDestroyed != 1 || len(receipt.Purged) != 3 || receipt.Handover == "" {
 		t.Errorf("the receipt says %+v", receipt)
 	}
 	for _, by := range receipt.Purged {

@@ -37,6 +37,8 @@ type Config struct {
 
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: the machine's clock
+
+	vault *vault.Vault // already open, and another's to close; tests run two nodes on one
 }
 
 // Ledger is an open ledger. Its methods are safe for concurrent use.
@@ -53,6 +55,7 @@ type Ledger struct {
 	register *projections.Register
 	people   *projections.People
 	counts   *projections.Counts
+	merkle   *projections.Merkle
 	runner   *projections.Runner
 	append   func(context.Context, eventstore.Commit, uint64) (uint64, error) // store.Append; tests lose acknowledgements here
 
@@ -74,15 +77,17 @@ type Ledger struct {
 	readings readings
 	reading  sync.Mutex // protects barrier
 	barrier  uint64     // the last audit barrier whose order this node has folded
+
+	checkpoints checkpoints
 }
 
 // Open opens the ledger in config.Data, or makes an empty one: nothing is
 // written to the ledger before the first submission. A freeze that was left
 // unfinished is carried to its end before Open returns.
 //
-// Errors: ErrLocked, ErrSandbox, ErrKeysMissing, ErrOtherKeys, those of the event store
-// (unreachable NATS), of the vault, and projections.ErrCorrupt for a view that
-// has to be rebuilt.
+// Errors: ErrLocked, ErrSandbox, ErrKeysMissing, ErrOtherKeys, [*RewrittenError],
+// those of the event store (unreachable NATS), of the vault, and
+// projections.ErrCorrupt for a view that has to be rebuilt.
 func Open(ctx context.Context, config Config) (*Ledger, error) {
 	l := &Ledger{
 		config:    config,
@@ -127,6 +132,7 @@ func (l *Ledger) start(ctx context.Context) error {
 		}
 	}
 	l.startRunner()
+	l.keepCheckpoints()
 	if err := l.resumeFreezes(ctx); err != nil {
 		return err
 	}
@@ -151,8 +157,10 @@ func (l *Ledger) openParts(ctx context.Context) error {
 	if err := l.checkKeys(); err != nil {
 		return err
 	}
-	if l.vault, err = vault.Open(l.config.Keys); err != nil {
-		return err
+	if l.vault = l.config.vault; l.vault == nil {
+		if l.vault, err = vault.Open(l.config.Keys); err != nil {
+			return err
+		}
 	}
 	storeConfig := eventstore.Config{
 		Dir:         filepath.Join(l.config.Data, "jetstream"),
@@ -184,7 +192,7 @@ func (l *Ledger) checkKeys() error {
 }
 
 // Views returns the names of the views, in the order in which they are shown.
-func Views() []string { return []string{"register", "people", "counts"} }
+func Views() []string { return []string{"register", "people", "counts", "merkle"} }
 
 func viewDir(data, name string) string { return filepath.Join(data, name) }
 
@@ -194,10 +202,19 @@ func DiscardView(config Config, name string) error {
 	return projections.Discard(viewDir(config.Data, name))
 }
 
-// openViews opens the views and brings the register to the head of the ledger:
+// openViews opens the views. It brings the tree to the head of the ledger first, to
+// see whether this is still the ledger that was signed, and then the register, for
 // whoever decides must know everything. The others are followed by the runner.
 func (l *Ledger) openViews(ctx context.Context) (err error) {
 	if l.register, err = projections.OpenRegister(viewDir(l.config.Data, "register"), l.vault); err != nil {
+		return err
+	}
+	// Before anything else is held against the keys: under another ledger's, all of
+	// it would seem broken.
+	if err := l.checkFounding(); err != nil {
+		return err
+	}
+	if err := l.openCheckpoints(ctx); err != nil {
 		return err
 	}
 	if l.people, err = projections.OpenPeople(viewDir(l.config.Data, "people")); err != nil {
@@ -206,10 +223,19 @@ func (l *Ledger) openViews(ctx context.Context) (err error) {
 	if l.counts, err = projections.OpenCounts(viewDir(l.config.Data, "counts")); err != nil {
 		return err
 	}
+	if l.merkle, err = projections.OpenMerkle(viewDir(l.config.Data, "merkle")); err != nil {
+		return err
+	}
+	if err := projections.CatchUp(ctx, l.store, l.merkle, nil); err != nil {
+		return err
+	}
+	if err := l.checkHistory(); err != nil {
+		return err
+	}
 	if err := projections.CatchUp(ctx, l.store, l.register, nil); err != nil {
 		return err
 	}
-	l.runner = projections.NewRunner(l.store, l.people, l.counts)
+	l.runner = projections.NewRunner(l.store, l.people, l.counts, l.merkle)
 	l.runner.Attend(l.register)
 	return nil
 }
@@ -253,6 +279,7 @@ func (l *Ledger) Close(ctx context.Context) error {
 		case <-ctx.Done():
 			l.closed = ctx.Err()
 		}
+		l.lastCheckpoint(ctx)
 		l.cancel()
 		if l.folding != nil {
 			<-l.folding
@@ -266,6 +293,9 @@ func (l *Ledger) Close(ctx context.Context) error {
 // release closes whatever is open, the ledger last: it is what the others follow.
 func (l *Ledger) release() error {
 	var errs []error
+	if l.merkle != nil {
+		errs = append(errs, l.merkle.Close())
+	}
 	if l.counts != nil {
 		errs = append(errs, l.counts.Close())
 	}
@@ -278,7 +308,7 @@ func (l *Ledger) release() error {
 	if l.store != nil {
 		errs = append(errs, l.store.Close())
 	}
-	if l.vault != nil {
+	if l.vault != nil && l.config.vault == nil {
 		errs = append(errs, l.vault.Close())
 	}
 	if l.lock != nil {

@@ -50,6 +50,10 @@ type Info struct {
 	// AuthorityKey is the id of the adopted authority key, in hexadecimal.
 	AuthorityKey string `json:"authority_key,omitempty"`
 	Rules        string `json:"rules"` // version of the rule book in force
+	// Checkpoint is the last one signed, a note; PublicKey are the keys with which
+	// it is checked, one a line.
+	Checkpoint string `json:"checkpoint,omitempty"`
+	PublicKey  string `json:"public_key,omitempty"`
 }
 
 // Info describes the ledger.
@@ -76,12 +80,19 @@ func (l *Ledger) Info(ctx context.Context) (Info, error) {
 	if key, ok := l.register.AuthorityKey(); ok {
 		i.AuthorityKey = fmt.Sprintf("%x", key.Key)
 	}
+	if last := l.checkpoints.last.Load(); last != nil {
+		i.Checkpoint = last.text
+	}
+	if i.PublicKey, err = l.PublicKeys(); err != nil {
+		return Info{}, err
+	}
 	return i, nil
 }
 
 // VerifyReport is the outcome of recomputing views from the ledger.
 type VerifyReport struct {
 	Commits    uint64                 `json:"commits"`
+	Root       string                 `json:"root,omitempty"` // of the tree of all commits, when it was recomputed
 	Views      []string               `json:"views"`
 	Mismatches []projections.Mismatch `json:"mismatches"`
 }
@@ -89,23 +100,15 @@ type VerifyReport struct {
 // OK tells whether everything agreed.
 func (r VerifyReport) OK() bool { return len(r.Mismatches) == 0 }
 
-// Verify reads the whole ledger, decodes every commit, recomputes every count
-// from the events alone, and compares with the count view. Progress, when not
-// nil, is told how many commits are read of how many.
-func (l *Ledger) Verify(ctx context.Context, progress func(done, total uint64)) (VerifyReport, error) {
-	return l.VerifyProjections(ctx, []string{"counts"}, func(_ string, done, total uint64) {
-		if progress != nil {
-			progress(done, total)
-		}
-	})
-}
-
 // VerifyProjections folds views again into a temporary place and compares. A
 // view whose key to an open cohort is missing cannot be folded: that is an
 // error, and names the cohort.
 func (l *Ledger) VerifyProjections(ctx context.Context, names []string, progress func(name string, done, total uint64)) (VerifyReport, error) {
 	report := VerifyReport{Views: names, Mismatches: []projections.Mismatch{}}
 	if err := l.caughtUp(ctx); err != nil {
+		return report, err
+	}
+	if err := l.refresh(ctx); err != nil {
 		return report, err
 	}
 	for _, name := range names {

@@ -93,7 +93,9 @@ func (l *Ledger) submitFreeze(ctx context.Context, as Caller, f domain.Freeze) (
 	}
 	if err := l.carryOut(ctx, f.ID); err != nil {
 		l.log.Error("freeze not complete; it is resumed at the next start", "freeze", f.ID.String(), "error", err)
+		return v, nil
 	}
+	l.tryReceipt(ctx, f.ID)
 	return v, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,13 +219,20 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 }
 
 // fatal is Pebble's logger. Pebble cannot go on after it failed to write a
-// MANIFEST, and neither can the process: the ledger has everything.
+// MANIFEST, and its callers hold locks that nobody will let go of: the process
+// ends here, in a goroutine of Pebble's own, with a sentence instead of a dump of
+// stacks. The ledger has everything.
 type fatal struct{ view string }
 
 func (fatal) Infof(string, ...any)  {}
 func (fatal) Errorf(string, ...any) {}
+
+// Fatalf does not return.
 func (f fatal) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf("the view %s cannot be written (is the disk full?); nothing is lost, start again when it can: %s", f.view, fmt.Sprintf(format, args...)))
+	fmt.Fprintf(os.Stderr, "bahi: error: the view %s cannot be written: %s\n"+
+		"bahi: hint: see whether the disk is full; nothing that was acknowledged is lost, do the same again when there is space\n",
+		f.view, fmt.Sprintf(format, args...))
+	os.Exit(1)
 }
 
 // get returns a copy of the value of key, nil when there is none.

@@ -86,7 +86,8 @@ type CountsResult struct {
 	AsOf     domain.Day      `json:"as_of"`
 	AsKnown  time.Time       `json:"as_known"` // in Indian Standard Time
 	Figures
-	By []CountsRow `json:"by,omitzero"`
+	By      []CountsRow `json:"by,omitzero"`
+	Through uint64      `json:"-"` // the ledger sequence that the answer covers
 }
 
 // CountsRow has the keys that the query asks for, and the same counts.
@@ -292,6 +293,7 @@ func (s *summary) result() (CountsResult, error) {
 		AsOf:     s.query.AsOf,
 		AsKnown:  s.query.AsKnown.In(domain.IndianStandardTime),
 		Figures:  s.total,
+		Through:  s.folded.sequence,
 	}
 	if len(s.query.By) == 0 {
 		return r, nil

@@ -183,14 +183,22 @@ func (p *program) print(v any) error {
 	return e.Encode(v)
 }
 
-// input opens a file, or the standard input for "-".
-func (p *program) input(name string) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(p.stdin), nil
+// input opens a file, or the standard input for "-". A read ends with ctx: whoever
+// presses ^C need not press ^D, too.
+func (p *program) input(ctx context.Context, name string) (io.ReadCloser, error) {
+	from := io.NopCloser(p.stdin)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		from = f
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, exit{exitUsage, err}
-	}
-	return f, nil
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, from)
+		w.CloseWithError(errors.Join(err, from.Close()))
+	}()
+	context.AfterFunc(ctx, func() { r.CloseWithError(context.Cause(ctx)) })
+	return r, nil
 }

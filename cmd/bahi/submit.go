@@ -52,7 +52,7 @@ Exit code 4 says that some submissions were rejected.`,
 }
 
 func (p *program) submit(ctx context.Context, name, as string, centre centreFlags) error {
-	in, err := p.input(name)
+	in, err := p.input(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -344,6 +344,28 @@ func TestGoInDocumentsCompiles(t *testing.T) {
 	}
 }
 
+// TestFormatsNameEveryCode: the lists of codes that submissions may hold are in
+// docs/FORMATS.md as the domain has them.
+func TestFormatsNameEveryCode(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile(filepath.Join(root, "domain", "codes.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.Join(readDocument(t, "docs/FORMATS.md").lines, "\n")
+	lists := regexp.MustCompile(`(?m)^var (\w+)Codes = \[\]string\{"", (.*)\}$`).FindAllStringSubmatch(string(source), -1)
+	if len(lists) < 6 {
+		t.Fatalf("only %d lists of codes were found", len(lists))
+	}
+	for _, list := range lists {
+		for _, m := range regexp.MustCompile(`"(\w+)"`).FindAllStringSubmatch(list[2], -1) {
+			if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(page) {
+				t.Errorf("docs/FORMATS.md does not name %s, a code of %s", m[1], list[1])
+			}
+		}
+	}
+}
+
 // TestReadmeNamesTheTests: the command that the README gives for the tests is
 // the one that CI runs.
 func TestReadmeNamesTheTests(t *testing.T) {

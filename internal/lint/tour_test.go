@@ -223,3 +223,45 @@ func generalised(line string) string {
 		return "…"
 	})
 }
+
+// TestMatches: the check of transcripts can fail.
+func TestMatches(t *testing.T) {
+	t.Parallel()
+	lines := func(s string) []string {
+		if s == "" {
+			return nil
+		}
+		return strings.Split(s, "|")
+	}
+	for _, c := range []struct {
+		shown, printed string
+		want           bool
+	}{
+		{"a|b", "a|b", true},
+		{"a|b", "a|c", false},
+		{"a", "a|b", false},
+		{"a|b", "a", false},
+		{"", "", true},
+		{"", "a", false},
+		{"a … c", "a b c", true},
+		{"a … c", "a b d", false},
+		{"a.c", "abc", false},
+		{"a|…|d", "a|b|c|d", true},
+		{"a|…|d", "a|d", true},
+		{"a|…|d", "a|b", false},
+	} {
+		if got := matches(lines(c.shown), lines(c.printed)); got != c.want {
+			t.Errorf("%q shown, %q printed: %t", c.shown, c.printed, got)
+		}
+	}
+	for printed, want := range map[string]string{
+		`"id":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001"`:     `"id":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001"`,
+		"x/01a20071-8f29-7670-9fdf-dd9513a26b0a.handover": "x/….handover",
+		"vault@413ac0b3": "vault@…",
+		"MUZAFFARPUR (208), as of 2021-03-31, as known 2026-11-22 04:38": "MUZAFFARPUR (208), as of 2021-03-31, as known …",
+	} {
+		if got := generalised(printed); got != want {
+			t.Errorf("%q becomes %q", printed, got)
+		}
+	}
+}

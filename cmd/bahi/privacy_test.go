@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bahi/synth"
+)
+
+// particular is something told about a person that may stand nowhere in clear.
+type particular struct{ what, text string }
+
+// particulars are what the registrations of an input tell, without reference
+// numbers that the ledger issued.
+func particulars(t *testing.T, ndjson string) (all []particular) {
+	t.Helper()
+	for line := range strings.Lines(ndjson) {
+		var r struct {
+			Type, Person, Name, Mobile string
+			PhotoID                    struct{ Number string } `json:"photo_id"`
+		}
+		if json.Unmarshal([]byte(line), &r) != nil || r.Type != "registration" {
+			continue
+		}
+		for _, p := range []particular{{"name", r.Name}, {"mobile number", r.Mobile}, {"photo-ID number", r.PhotoID.Number}, {"reference number", r.Person}} {
+			if len(p.text) > 5 {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// lookFor reads every file below the directories, and their names, and looks for
+// particulars.
+func lookFor(t *testing.T, what []particular, dirs ...string) {
+	t.Helper()
+	files, read := 0, 0
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			files, read = files+1, read+len(content)
+			for _, p := range what {
+				if bytes.Contains(content, []byte(p.text)) {
+					t.Errorf("a %s stands in %s", p.what, path)
+				}
+				if strings.Contains(path, p.text) {
+					t.Errorf("a %s is part of the path %s", p.what, path)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d particulars in %d files of %d bytes: looked for", len(what), files, read)
+	if files == 0 || len(what) == 0 {
+		t.Error("nothing was looked for")
+	}
+}
+
+// TestNothingInClear loads a service over both of its doors, has it asked,
+// frozen, refused and hindered, and looks for every particular in its data, its
+// keys and its words.
+func TestNothingInClear(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data, keys, logs := filepath.Join(dir, "ledger"), filepath.Join(dir, "ledger-keys"), filepath.Join(dir, "logs")
+	if err := os.Mkdir(logs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	input, err := os.ReadFile(filepath.Join("testdata", "people.ndjson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(fixture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	counters, err := synth.ReadCounts(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var load bytes.Buffer
+	if _, err := synth.Write(t.Context(), &load, counters, synth.Options{Seed: 9}, nil); err != nil {
+		t.Fatal(err)
+	}
+	// Canaries among lines that are refused: they come into logs, if anything does.
+	refused := strings.Join([]string{
+		registration(9001, "name", `"Canary Unlikely"`, "mobile", `"6660006660"`, "address", `"Canary Lane"`),
+		registration(9002, "name", `"Canary <b>Unlikely"`, "photo_id", `{"type":"AADHAAR","number":"666000666000"}`),
+		dose(9003, "person", `"20000000000999"`, "Canary Unlikely", `1`),
+		`{"type":"registration","name":"Canary Unlikely"`,
+		"Canary Unlikely\x00",
+	}, "\n")
+	hidden := append(particulars(t, string(input)), particulars(t, load.String())...)
+	hidden = append(hidden, particular{"canary", "Canary"}, particular{"canary", "6660006660"}, particular{"canary", "666000666"}, particular{"canary", "20000000000999"})
+
+	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0", "--listen-nats", "127.0.0.1:0")
+	words, err := os.Create(filepath.Join(logs, "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer words.Close()
+	service.Stderr = words
+	ready := readyService(t, service)
+	token := func(role string) string { return filepath.Join(keys, "tokens", role) }
+
+	// stderr of every verb is kept beside the service's log.
+	verb := func(stdin string, args ...string) outcome {
+		o := bahi(t, strings.NewReader(stdin), args...)
+		if err := os.WriteFile(filepath.Join(logs, "verb"), []byte(o.stderr), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lookFor(t, hidden, logs)
+		return o
+	}
+	verb(string(input), "submit", "--server", ready.url, "--token-file", token("centre"), "-")
+	verb(load.String(), "submit", "--server", ready.nats, "--token-file", token("nats-centre"), "--district", "208", "--centre", "208001", "-")
+	verb(load.String(), "submit", "--data", data, "-")
+	for _, door := range [][]string{{"--server", ready.url, "--token-file", token("centre")}, {"--server", ready.nats, "--token-file", token("nats-centre"), "--district", "208", "--centre", "208001"}, {"--data", data}} {
+		if o := verb(refused, append([]string{"submit", "-"}, door...)...); o.code != exitRejected || strings.Contains(o.stdout, "Canary") {
+			t.Errorf("%d: %s%s", o.code, o.stdout, o.stderr)
+		}
+	}
+	for _, number := range []string{"20000000000018", "20000000000999", "20000000000143"} {
+		verb("", "person", "--data", data, number, "--officer", "o-1", "--purpose", "grievance")
+	}
+	lookFor(t, hidden, data, keys, logs)
+
+	mustExit(t, exitDone, nil, "freeze", "--data", data, "--district", "208", "--group", "HCW", "--order", "A/1", "--by", "authority", "--at", "2021-04-02")
+	verb("", "person", "--data", data, "20000000000018", "--officer", "o-1", "--purpose", "grievance")
+	mustExit(t, exitDone, nil, "projections", "rebuild", "--data", data)
+	lookFor(t, hidden, data, keys, logs)
+	if err := service.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	lookFor(t, hidden, data, keys, logs)
+}
+
+// addresses are what a service's ready line tells.
+type addresses struct{ url, nats string }
+
+// readyService starts a service and waits for its ready line.
+func readyService(t *testing.T, c *exec.Cmd) addresses {
+	t.Helper()
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	ready := readyLine.FindStringSubmatch(line)
+	if ready == nil {
+		t.Fatalf("the service says %q (%v)", line, err)
+	}
+	return addresses{ready[1], ready[2]}
+}
