@@ -26,6 +26,7 @@ type ask struct {
 	person     domain.PersonToken // zero when the submission names nobody
 	named      bool
 	tokens     domain.RegistrationTokens // of a registration
+	listed     []domain.PersonToken      // of a freeze of listed persons
 
 	// An event of the ledger's own.
 	event    domain.Event
@@ -48,6 +49,11 @@ func (l *Ledger) prepare(as Caller, s domain.Submission) *ask {
 	a.digest = l.vault.SubmissionDigest(s)
 	if ref := domain.PersonOf(s); ref != "" {
 		a.person, a.named = l.vault.PersonToken(ref), true
+	}
+	if f, ok := s.(domain.Freeze); ok {
+		for _, r := range f.Persons {
+			a.listed = append(a.listed, l.vault.PersonToken(r))
+		}
 	}
 	if r, ok := s.(domain.Registration); ok {
 		a.tokens = domain.RegistrationTokens{

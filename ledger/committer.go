@@ -147,7 +147,7 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 		c.next.answers = append(c.next.answers, answer{ask: a, err: err})
 		return true
 	}
-	if known && len(c.next.commit.Entries) > 0 && district != c.next.commit.District {
+	if len(c.next.commit.Entries) > 0 && (known && district != c.next.commit.District || c.next.bytes+weight(a.event) > maxCommitBytes) {
 		return false
 	}
 	c.decideInto(c.next, a, district)
@@ -239,7 +239,9 @@ func weight(e domain.Event) int {
 	case domain.PhotoIDsKept:
 		return len(e.Tokens) * (domain.TokenSize + 2)
 	case domain.FreezeOrdered:
-		return len(e.Cohorts) * 24
+		return len(e.Cohorts)*24 + len(e.Moved)*56 + len(e.Rekeyed)*24
+	case domain.KeysRewrapped:
+		return len(e.Keys) * 90
 	case domain.AuthorityKeyAdopted:
 		return len(e.Public)
 	}

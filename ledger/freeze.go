@@ -22,6 +22,7 @@ type FreezeReceipt struct {
 	Commit        uint64            `json:"commit"`
 	District      domain.District   `json:"district"`
 	Groups        []domain.Group    `json:"groups"`
+	Listed        int64             `json:"listed,omitempty"` // of a freeze of listed persons, who was frozen before included
 	People        int64             `json:"people"`
 	Mode          domain.FreezeMode `json:"mode"`
 	Handover      string            `json:"handover,omitempty"`
@@ -52,28 +53,60 @@ func (l *Ledger) Freeze(ctx context.Context, f domain.Freeze) (FreezeReceipt, er
 	if err := l.found(ctx, f.At); err != nil {
 		return FreezeReceipt{}, err
 	}
-	v, err := l.orderFreeze(ctx, Caller{Name: "authority", Authority: true}, f)
+	v, err := l.orderAndCarryOut(ctx, Caller{Name: "authority", Authority: true}, f)
 	if err != nil {
 		return FreezeReceipt{}, err
 	}
 	if v.Outcome == domain.Rejected {
 		return FreezeReceipt{}, v.Reject
 	}
-	return l.completeFreeze(ctx, f.ID)
-}
-
-// completeFreeze carries a freeze out and waits for the other holders.
-func (l *Ledger) completeFreeze(ctx context.Context, id domain.UUID) (FreezeReceipt, error) {
-	if err := l.carryOut(ctx, id); err != nil {
-		return FreezeReceipt{}, err
-	}
-	f, err := l.awaitHolders(ctx, id)
+	state, err := l.awaitHolders(ctx, f.ID)
 	if err != nil {
 		return FreezeReceipt{}, err
 	}
-	r := l.receipt(f)
-	r.Receipt = l.tryReceipt(ctx, id)
+	r := l.receipt(state)
+	r.Receipt = l.tryReceipt(ctx, f.ID)
 	return r, nil
+}
+
+// carryOutError says that a freeze is ordered, and holds, and is not carried out
+// to its end.
+type carryOutError struct{ error }
+
+func (e carryOutError) Unwrap() error { return e.error }
+
+// orderAndCarryOut does one freeze at a time. The verdict stands when the error
+// is a carryOutError.
+func (l *Ledger) orderAndCarryOut(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
+	l.freezing.Lock()
+	defer l.freezing.Unlock()
+	if err := l.finishEarlier(ctx, f); err != nil {
+		return domain.Verdict{}, err
+	}
+	v, err := l.orderFreeze(ctx, as, f)
+	if err != nil || v.Outcome == domain.Rejected {
+		return v, err
+	}
+	if err := l.carryOut(ctx, f.ID); err != nil {
+		return v, carryOutError{err}
+	}
+	return v, nil
+}
+
+// finishEarlier carries out what is unfinished of the district's freezes when
+// that one or f lists persons: the keys of one epoch have to be wrapped or handed
+// over before another freeze ends them.
+func (l *Ledger) finishEarlier(ctx context.Context, f domain.Freeze) error {
+	for _, earlier := range l.register.Freezes() {
+		o := earlier.Order
+		if o.Freeze == f.ID || o.District != f.District || l.done(earlier) || !o.ListsPersons() && len(f.Persons) == 0 {
+			continue
+		}
+		if err := l.carryOut(ctx, o.Freeze); err != nil {
+			return fmt.Errorf("an earlier freeze of this district has to be finished first: %w", err)
+		}
+	}
+	return nil
 }
 
 // orderFreeze puts the order into the ledger. A sandbox ledger makes itself an
@@ -102,12 +135,13 @@ func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (d
 //	photo IDs  kept as sorted sets without persons, so that nobody registers twice
 //	register   the people's mobile and photo-ID tokens purged from its files
 //	handover   the keys sealed to the authority, on disk, its hash in the ledger
+//	rekeying   of listed persons' cohorts: a new key epoch, who stays wrapped under it
 //	keys       overwritten in their sectors
 //	people     the span purged from the people view's files
 //	purged     each enrolled holder's acknowledgement in the ledger
+//
+// The caller holds l.freezing.
 func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
-	l.freezing.Lock()
-	defer l.freezing.Unlock()
 	f, ok := l.freeze(id)
 	if !ok {
 		return fmt.Errorf("freeze %s: %w", id, ErrNotFound)
@@ -120,6 +154,7 @@ func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
 		{"keep the photo IDs", l.keepPhotoIDs},
 		{"purge the register", l.purgeRegister},
 		{"hand the keys over", l.handOver},
+		{"begin a new key epoch", l.rekey},
 		{"destroy the keys", l.destroyKeys},
 		{"purge the people view", l.purgePeople},
 	}
@@ -154,7 +189,10 @@ func (l *Ledger) resumeFreezes(ctx context.Context) error {
 		if l.done(f) {
 			continue
 		}
-		if err := l.carryOut(ctx, f.Order.Freeze); err != nil {
+		l.freezing.Lock()
+		err := l.carryOut(ctx, f.Order.Freeze)
+		l.freezing.Unlock()
+		if err != nil {
 			return err
 		}
 	}
@@ -169,12 +207,26 @@ func (l *Ledger) destroyAgain(o domain.FreezeOrdered) error {
 			back++
 		}
 	}
+	for _, c := range o.Rekeyed {
+		if l.vault.HasBefore(c.Cohort, c.Epoch) {
+			back++
+		}
+	}
 	if back == 0 {
 		return nil
 	}
 	l.log.Error("KEYS OF A FROZEN COHORT WERE PUT BACK; they are destroyed again", "freeze", o.Freeze.String(), "keys", back)
-	_, err := l.vault.Destroy(cohorts(o)...)
+	_, err := l.destroy(o)
 	return err
+}
+
+// destroy ends the keys of whole cohorts, or of the epochs that listed persons
+// were sealed in.
+func (l *Ledger) destroy(o domain.FreezeOrdered) (keys int, err error) {
+	if o.ListsPersons() {
+		return l.vault.DestroyBefore(o.Rekeyed...)
+	}
+	return l.vault.Destroy(cohorts(o)...)
 }
 
 func (l *Ledger) vaultHolder() string    { return "vault@" + l.node }
@@ -269,7 +321,12 @@ func (l *Ledger) handOver(ctx context.Context, f projections.FreezeState) error 
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	hash, err := l.vault.WriteHandover(path, f.Order.Freeze, cohorts(f.Order), to)
+	var hash [32]byte
+	if f.Order.ListsPersons() {
+		hash, err = l.vault.WriteHandoverOfListed(path, f.Order.Freeze, handedOver(f.Order), to)
+	} else {
+		hash, err = l.vault.WriteHandover(path, f.Order.Freeze, cohorts(f.Order), to)
+	}
 	if err != nil {
 		return err
 	}
@@ -280,7 +337,11 @@ func (l *Ledger) destroyKeys(ctx context.Context, f projections.FreezeState) err
 	if f.PurgedBy(l.vaultHolder()) {
 		return nil
 	}
-	keys, err := l.vault.Destroy(cohorts(f.Order)...)
+	// Whoever reads must find the wrapped keys when the others are gone.
+	if err := l.runner.Wait(ctx, f.Rekeyed); err != nil {
+		return err
+	}
+	keys, err := l.destroy(f.Order)
 	if err != nil {
 		return err
 	}
@@ -325,7 +386,10 @@ func (l *Ledger) receipt(f projections.FreezeState) FreezeReceipt {
 		Purged:      []PurgedBy{},
 		CompletedAt: f.Completed.In(domain.IndianStandardTime),
 	}
-	if len(r.Groups) == 0 {
+	switch {
+	case f.Order.ListsPersons() && r.Groups == nil:
+		r.Groups = []domain.Group{}
+	case len(r.Groups) == 0 && !f.Order.ListsPersons():
 		r.Groups = domain.Groups()
 	}
 	for _, c := range f.Order.Cohorts {

@@ -98,7 +98,7 @@ func (l *Ledger) ownPart(ctx context.Context, f projections.FreezeState) error {
 			return err
 		}
 	}
-	if f.PhotoIDsComplete && (f.Handover != nil || f.Order.Mode == domain.Erase) {
+	if f.PhotoIDsComplete && (f.Handover != nil || f.Order.Mode == domain.Erase) && (f.Rekeyed > 0 || !f.Order.ListsPersons()) {
 		if err := l.destroyKeys(ctx, f); err != nil {
 			return err
 		}

@@ -20,22 +20,22 @@ type Authority struct {
 }
 
 // OpenRegistration opens a sealed registration.
-func (a Authority) OpenRegistration(c domain.Cohort, p domain.PersonToken, sealed []byte) (domain.Details, domain.RegistrationTokens, error) {
+func (a Authority) OpenRegistration(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.Details, domain.RegistrationTokens, error) {
 	switch {
 	case vault.SealedToAuthority(sealed):
 		return a.Key.OpenRegistration(c, p, sealed)
 	case a.Handover == nil:
 		return domain.Details{}, domain.RegistrationTokens{}, vault.ErrKeyMissing
 	}
-	return a.Handover.OpenRegistration(c, p, sealed)
+	return a.Handover.OpenRegistration(c, p, sealed, wrapped...)
 }
 
 // OpenDose opens the sealed particulars of a dose.
-func (a Authority) OpenDose(c domain.Cohort, p domain.PersonToken, sealed []byte) (domain.DoseParticulars, error) {
+func (a Authority) OpenDose(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.DoseParticulars, error) {
 	if a.Handover == nil {
 		return domain.DoseParticulars{}, vault.ErrKeyMissing
 	}
-	return a.Handover.OpenDose(c, p, sealed)
+	return a.Handover.OpenDose(c, p, sealed, wrapped...)
 }
 
 // OpenFrozen answers a frozen citizen who asks the authority for a certificate:

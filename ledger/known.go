@@ -47,6 +47,9 @@ func (l *Ledger) known(d *projections.Draft, a *ask) (domain.Known, subject, err
 		}
 	case domain.Freeze:
 		_, k.AuthorityKey = d.AuthorityKey()
+		if len(a.listed) > 0 && !again {
+			return k, who, l.knownListed(d, a, &k)
+		}
 		k.Open = d.Open(s.District, s.Groups)
 		return k, who, nil
 	}

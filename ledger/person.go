@@ -84,7 +84,23 @@ func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, p
 	if err != nil {
 		return PersonDetails{}, err
 	}
-	return show(l.vault, number, token, record)
+	return l.show(number, token, record)
+}
+
+// show opens a record, and when its key has ended since it was read, looks again:
+// a freeze of other persons of the cohort has wrapped this one's key meanwhile.
+func (l *Ledger) show(number domain.Reference, token domain.PersonToken, record projections.PersonRecord) (PersonDetails, error) {
+	for {
+		details, err := show(l.vault, number, token, record)
+		if !errors.Is(err, ErrFrozen) {
+			return details, err
+		}
+		again, missing := l.people.Person(token)
+		if missing != nil || len(again.Wrapped) <= len(record.Wrapped) {
+			return details, err
+		}
+		record = again
+	}
 }
 
 // recordedRead looks the person up and records the reading under the barrier
@@ -143,14 +159,14 @@ func (l *Ledger) learnBarrier(ctx context.Context) error {
 // opener opens sealed parts: the vault for open cohorts, and for frozen ones the
 // authority with a handover.
 type opener interface {
-	OpenRegistration(domain.Cohort, domain.PersonToken, []byte) (domain.Details, domain.RegistrationTokens, error)
-	OpenDose(domain.Cohort, domain.PersonToken, []byte) (domain.DoseParticulars, error)
+	OpenRegistration(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.Details, domain.RegistrationTokens, error)
+	OpenDose(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.DoseParticulars, error)
 }
 
 // show opens what is sealed of a record. About doses that were given after a
 // freeze nothing is sealed: only that they were given is known.
 func show(keys opener, number domain.Reference, token domain.PersonToken, r projections.PersonRecord) (PersonDetails, error) {
-	details, _, err := keys.OpenRegistration(r.Cohort, token, r.Sealed)
+	details, _, err := keys.OpenRegistration(r.Cohort, token, r.Sealed, r.Wrapped...)
 	if err != nil {
 		return PersonDetails{}, cannotOpen(r.Cohort, err)
 	}
@@ -170,7 +186,7 @@ func show(keys opener, number domain.Reference, token domain.PersonToken, r proj
 	for _, d := range r.Doses {
 		var told domain.DoseParticulars
 		if len(d.Sealed) > 0 {
-			if told, err = keys.OpenDose(r.Cohort, token, d.Sealed); err != nil {
+			if told, err = keys.OpenDose(r.Cohort, token, d.Sealed, r.Wrapped...); err != nil {
 				return PersonDetails{}, cannotOpen(r.Cohort, err)
 			}
 		}

@@ -31,8 +31,10 @@ type Draft struct {
 	tokens      map[domain.PersonToken]*domain.RegistrationTokens // nil: taken back
 	cohorts     map[domain.Cohort]cohortState
 	requests    map[domain.UUID]request
-	orders      *orders           // nil while there are none of its own
-	orderly     eventstore.Commit // the last of them
+	parked      map[domain.PersonToken]*parked // nil: not any more
+	parkings    int                            // rows of keyParked that come, less those that go
+	orders      *orders                        // nil while there are none of its own
+	orderly     eventstore.Commit              // the last of them
 	entries     int
 	last        eventstore.Entry
 	key, value  []byte // scratch
@@ -79,6 +81,7 @@ func (r *registerRows) draft(sequence uint64, parent *Draft) *Draft {
 		tokens:      map[domain.PersonToken]*domain.RegistrationTokens{},
 		cohorts:     map[domain.Cohort]cohortState{},
 		requests:    map[domain.UUID]request{},
+		parked:      map[domain.PersonToken]*parked{},
 	}
 }
 
@@ -127,14 +130,24 @@ func (d *Draft) Add(e eventstore.Entry, tokens *domain.RegistrationTokens) error
 			state.closed = true
 			d.setCohort(c.Cohort, state)
 		}
+		if err := d.listed(event, recorded); err != nil {
+			return err
+		}
 		return d.order(e)
 	case domain.PhotoIDsComplete:
-		for _, c := range d.allOrders().cohorts(event.Freeze) {
+		for _, c := range d.allOrders().order(event.Freeze).Cohorts {
 			state := d.cohort(c.Cohort)
 			state.forgotten = true
 			d.setCohort(c.Cohort, state)
 			span := appendCohort([]byte{keyTokens}, c.Cohort)
 			_ = d.batch.DeleteRange(span, prefixEnd(span), nil)
+		}
+		return d.order(e)
+	case domain.KeysRewrapped:
+		return d.rewrapped(event)
+	case domain.SurvivorsRekeyed:
+		if err := d.rekeyed(event); err != nil {
+			return err
 		}
 		return d.order(e)
 	case domain.LedgerFounded, domain.AuthorityKeyAdopted, domain.HolderEnrolled, domain.HandoverMade, domain.Purged:
@@ -158,10 +171,14 @@ func (d *Draft) registered(e domain.PersonRegistered, tokens *domain.Registratio
 		return nil
 	}
 	if tokens == nil {
-		if d.rows.foresaw(e.Cohort) {
+		if d.rows.foresaw(e.Cohort, e.Person, d.sequence) {
 			return nil
 		}
 		opened, err := d.rows.keys.OpenTokens(e.Cohort, e.Person, e.Sealed)
+		if err != nil && d.rows.rekeyedFrom(e.Cohort) > d.sequence {
+			d.park(e.Person, &parked{cohort: e.Cohort, commit: d.sequence, sealed: [][]byte{e.Sealed}})
+			return nil
+		}
 		if err != nil {
 			return &TokensError{Cohort: e.Cohort, Commit: d.sequence, Err: err}
 		}
@@ -170,15 +187,21 @@ func (d *Draft) registered(e domain.PersonRegistered, tokens *domain.Registratio
 	if opens {
 		setCanaries(d.batch, keyTokens, e.Cohort)
 	}
-	d.tokens[e.Person] = tokens
-	d.value = append(append(append(d.value[:0], tokens.Mobile[:]...), tokens.PhotoID[:]...), tokens.Content[:]...)
-	d.set(d.tokensKey(e.Cohort, e.Person), d.value)
-
-	d.photoIDs[tokens.PhotoID] = photoID{cohort: e.Cohort}
-	d.value = appendCohort(d.value[:0], e.Cohort)
-	d.set(d.at(keyPhotoID, tokens.PhotoID[:]), d.value)
-	d.mobile(tokens.Mobile, e.Cohort, 1)
+	d.hold(e.Cohort, e.Person, tokens)
 	return nil
+}
+
+// hold keeps the tokens of a registration: the photo ID and the mobile number are
+// the person's.
+func (d *Draft) hold(c domain.Cohort, person domain.PersonToken, tokens *domain.RegistrationTokens) {
+	d.tokens[person] = tokens
+	d.value = append(append(append(d.value[:0], tokens.Mobile[:]...), tokens.PhotoID[:]...), tokens.Content[:]...)
+	d.set(d.tokensKey(c, person), d.value)
+
+	d.photoIDs[tokens.PhotoID] = photoID{cohort: c}
+	d.value = appendCohort(d.value[:0], c)
+	d.set(d.at(keyPhotoID, tokens.PhotoID[:]), d.value)
+	d.mobile(tokens.Mobile, c, 1)
 }
 
 // withdrawn takes a registration back: the person, photo ID and mobile number
@@ -198,6 +221,9 @@ func (d *Draft) withdrawn(e domain.RegistrationWithdrawn) error {
 	d.people[e.Person] = &draftPerson{known: true}
 	d.delete(d.at(keyPerson, e.Person[:]))
 
+	if err := d.unpark(e.Cohort, e.Person); err != nil {
+		return err
+	}
 	tokens, ok, err := d.Tokens(e.Cohort, e.Person)
 	if err != nil || !ok {
 		return err

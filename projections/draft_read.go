@@ -193,25 +193,43 @@ func (d *Draft) cohortIn(rows *registerRows, c domain.Cohort) cohortState {
 func (d *Draft) Closed(c domain.Cohort) bool { return d.cohort(c).closed }
 
 // CohortFor returns the cohort that a registration in a district and group goes
-// to: the open one, or the next generation when the last is closed. Under a
-// standing freeze it is born closed.
+// to: the open one, or the next generation when all are closed. Under a standing
+// freeze it is born closed.
 func (d *Draft) CohortFor(district domain.District, group domain.Group) (c domain.Cohort, bornClosed bool) {
 	standing := d.allOrders().standing(district, group)
 	rows := d.generation()
 	defer rows.release()
-	c = domain.Cohort{District: district, Group: group, Generation: rows.newest[phase{district, group}]}
-	for p := range d.below {
-		for other := range p.cohorts {
-			if other.District == district && other.Group == group {
-				c.Generation = max(c.Generation, other.Generation)
-			}
-		}
+	newest, open := d.generationsOf(rows, phase{district, group})
+	c = domain.Cohort{District: district, Group: group, Generation: open}
+	if open > 0 {
+		return c, standing
 	}
-	state := d.cohortIn(rows, c)
-	if c.Generation == 0 || state.closed && !(state.born && standing) {
+	c.Generation = newest
+	if newest == 0 || !(standing && d.cohortIn(rows, c).born) {
 		c.Generation++
 	}
 	return c, standing
+}
+
+// generationsOf returns the newest generation of a district and group, and the
+// one that is not closed: freezes of listed persons make closed ones that are
+// newer. Both are 0 when there is none.
+func (d *Draft) generationsOf(rows *registerRows, p phase) (newest, open uint16) {
+	newest, open = rows.newest[p], rows.open[p]
+	for below := range d.below {
+		for c := range below.cohorts {
+			if c.District != p.district || c.Group != p.group {
+				continue
+			}
+			newest = max(newest, c.Generation)
+			if !d.cohortIn(rows, c).closed {
+				open = c.Generation
+			} else if open == c.Generation {
+				open = 0
+			}
+		}
+	}
+	return newest, open
 }
 
 // StandingMode returns the mode of the standing freeze over a district and

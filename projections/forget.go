@@ -61,6 +61,10 @@ func (r *registerRows) purge(ctx context.Context, folding locker, freezes ...dom
 				needles = append(needles, canary(c.Cohort, i))
 			}
 		}
+		for _, c := range state.Order.Rekeyed { // where listed persons' tokens were before
+			from := appendCohort([]byte{keyTokens}, c.Cohort)
+			spans = append(spans, pebble.KeyRange{Start: from, End: prefixEnd(from)})
+		}
 	}
 	if marks.Empty() {
 		return p, nil

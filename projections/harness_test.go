@@ -122,7 +122,7 @@ func (k *testKeys) seal(c domain.Cohort, p domain.PersonToken, plain []byte) []b
 	return out
 }
 
-func (k *testKeys) OpenTokens(c domain.Cohort, p domain.PersonToken, sealed []byte) (t domain.RegistrationTokens, err error) {
+func (k *testKeys) OpenTokens(c domain.Cohort, p domain.PersonToken, sealed []byte, _ ...[]byte) (t domain.RegistrationTokens, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.destroyed[c] {

@@ -19,6 +19,8 @@ import (
 //	dose        dose, before, after, sealed
 //	withdrawn   dose, before, after, day, reason
 //	requested   request, from, to, day, reason
+//	moved       cohort
+//	wrapped     sealed key
 //	decided     request, approved, before, after, day, doses taken back, by
 //
 // Numbers are varints, codes bytes, sealed parts and names prefixed with their
@@ -29,6 +31,8 @@ const (
 	recordDoseWithdrawn
 	recordRequested
 	recordDecided
+	recordMoved   // in the register only
+	recordWrapped // in the people view only
 )
 
 var errHistory = errors.New("a person's row cannot be read")
@@ -72,8 +76,18 @@ func appendRecord(b []byte, e domain.Event, commit uint64, recorded domain.Day, 
 			b = appendDose(b, d)
 		}
 		b = append(binary.AppendUvarint(b, uint64(len(e.By))), e.By...)
+	case domain.PersonMoved:
+		head(recordMoved)
+		b = appendCohort(b, e.To)
 	}
 	return b
+}
+
+// appendWrapped appends the record of a person's wrapped key.
+func appendWrapped(b []byte, key domain.WrappedKey, commit uint64, recorded domain.Day) []byte {
+	b = binary.AppendUvarint(append(b, recordWrapped), commit)
+	b = binary.AppendVarint(b, int64(recorded))
+	return append(binary.AppendUvarint(b, uint64(len(key.Sealed))), key.Sealed...)
 }
 
 func flag(b bool) byte {
@@ -103,6 +117,8 @@ func evolve(p domain.Person, history []byte) (domain.Person, error) {
 			p = domain.Evolve(p, r.requested(), r.commit, r.recorded)
 		case recordDecided:
 			p = domain.Evolve(p, r.decided(), r.commit, r.recorded)
+		case recordMoved:
+			p = domain.Evolve(p, domain.PersonMoved{To: r.cohort()}, r.commit, r.recorded)
 		default:
 			return p, errHistory
 		}

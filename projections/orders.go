@@ -15,6 +15,7 @@ type FreezeState struct {
 	Recorded         time.Time // of the order
 	Holders          []string  // enrolled when it was ordered: each has to acknowledge
 	PhotoIDsComplete bool
+	Rekeyed          uint64 // of the commit from which on who stays has their keys under a new epoch; 0 before it, and for whole cohorts
 	Handover         *domain.HandoverMade
 	Purged           []domain.Purged // one a holder, in ledger order
 	Completed        time.Time       // when the last of what is here was recorded
@@ -49,7 +50,7 @@ type orders struct {
 func isOrder(e domain.Event) bool {
 	switch e.(type) {
 	case domain.LedgerFounded, domain.AuthorityKeyAdopted, domain.HolderEnrolled,
-		domain.FreezeOrdered, domain.PhotoIDsComplete, domain.HandoverMade, domain.Purged:
+		domain.FreezeOrdered, domain.PhotoIDsComplete, domain.SurvivorsRekeyed, domain.HandoverMade, domain.Purged:
 		return true
 	}
 	return false
@@ -83,6 +84,8 @@ func (o *orders) with(e eventstore.Entry, sequence uint64) *orders {
 		})
 	case domain.PhotoIDsComplete:
 		freeze(event.Freeze).PhotoIDsComplete = true
+	case domain.SurvivorsRekeyed:
+		freeze(event.Freeze).Rekeyed = sequence
 	case domain.HandoverMade:
 		freeze(event.Freeze).Handover = &event
 	case domain.Purged:
@@ -116,6 +119,10 @@ func (o *orders) holds(e domain.Event) bool {
 		return freeze(e.Freeze).PhotoIDsComplete
 	case domain.PhotoIDsComplete:
 		return freeze(e.Freeze).PhotoIDsComplete
+	case domain.KeysRewrapped:
+		return freeze(e.Freeze).Rekeyed > 0
+	case domain.SurvivorsRekeyed:
+		return freeze(e.Freeze).Rekeyed > 0
 	case domain.HandoverMade:
 		return freeze(e.Freeze).Handover != nil
 	case domain.Purged:
@@ -140,12 +147,12 @@ func (o *orders) standingMode(d domain.District, g domain.Group) (mode domain.Fr
 	return mode
 }
 
-// cohorts returns the cohorts of a freeze.
-func (o *orders) cohorts(freeze domain.UUID) []domain.CohortSize {
+// order returns the order of a freeze.
+func (o *orders) order(freeze domain.UUID) domain.FreezeOrdered {
 	for _, f := range o.freezes {
 		if f.Order.Freeze == freeze {
-			return f.Order.Cohorts
+			return f.Order
 		}
 	}
-	return nil
+	return domain.FreezeOrdered{}
 }

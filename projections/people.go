@@ -23,7 +23,7 @@ type People struct {
 }
 
 // peopleVersion changes with the meaning of the rows.
-const peopleVersion = 1
+const peopleVersion = 2
 
 const (
 	keyDetails = 'd' // cohort, person → history with sealed parts; open cohorts only
@@ -42,15 +42,10 @@ type peopleRows struct {
 	mu      sync.Mutex
 	sizes   map[domain.Cohort]int64
 	freezes map[domain.UUID]frozen
-	samples map[domain.UUID][][]byte // sealed bytes that a freeze removes
-}
 
-// frozen is what a freeze removed from the view.
-type frozen struct {
-	cohorts []domain.Cohort
-	rows    int64 // people
-	purged  bool  // and the bytes are gone from the files
-	residue int64
+	// listings are the persons of orders that were told before their time: the
+	// fold's own.
+	listings map[domain.PersonToken][]listing
 }
 
 // OpenPeople opens the people view in dir, or makes an empty one.
@@ -70,7 +65,7 @@ func loadPeople(db *database) (*peopleRows, error) {
 		database: db,
 		sizes:    map[domain.Cohort]int64{},
 		freezes:  map[domain.UUID]frozen{},
-		samples:  map[domain.UUID][][]byte{},
+		listings: map[domain.PersonToken][]listing{},
 	}
 	closed := map[domain.Cohort]bool{}
 	err := db.scan([]byte{keyFrozen}, func(key, value []byte) error {
@@ -166,18 +161,21 @@ func detailsSpan(c domain.Cohort) (from, to []byte) {
 	return from, prefixEnd(from)
 }
 
-// foresee closes the cohorts of freezes that the ledger holds. What a directory
-// put back from before the freeze still has of them is deleted at once.
+// foresee closes the cohorts of freezes that the ledger holds, and bars the
+// persons that they list. What a directory put back from before the freeze still
+// has of them is deleted at once.
 func (p *peopleRows) foresee(commits []eventstore.Commit) error {
 	batch := p.NewBatch()
 	defer batch.Close()
 	change := p.change()
-	err := freezeOrders(commits, func(o domain.FreezeOrdered, _ eventstore.Entry) error {
-		return change.freeze(batch, o)
+	err := freezeOrders(commits, func(o domain.FreezeOrdered, sequence uint64) error {
+		p.list(o, sequence)
+		return change.freeze(batch, o, change.listedBefore)
 	})
 	if err != nil || batch.Empty() {
 		return err
 	}
+	change.setSizes(batch)
 	if err := p.apply(batch); err != nil {
 		return err
 	}
@@ -201,12 +199,7 @@ func (p *peopleRows) fold(ctx context.Context, commits []eventstore.Commit) erro
 		}
 		to, entries = to.after(c), entries+len(c.Entries)
 	}
-	for c := range change.touched {
-		if !change.closed[c] {
-			value := binary.AppendVarint(nil, change.sizes[c])
-			_ = batch.Set(appendCohort([]byte{keySize}, c), value, nil)
-		}
-	}
+	change.setSizes(batch)
 	if err := p.write(batch, to, len(commits), entries); err != nil {
 		return err
 	}
@@ -221,7 +214,6 @@ type peopleChange struct {
 	sizes   map[domain.Cohort]int64
 	touched map[domain.Cohort]bool
 	freezes map[domain.UUID]frozen
-	samples map[domain.UUID][][]byte
 
 	key, value []byte // scratch
 }
@@ -233,7 +225,6 @@ func (p *peopleRows) change() *peopleChange {
 		sizes:   maps.Clone(p.sizes),
 		touched: map[domain.Cohort]bool{},
 		freezes: map[domain.UUID]frozen{},
-		samples: map[domain.UUID][][]byte{},
 	}
 }
 
@@ -244,7 +235,15 @@ func (c *peopleChange) done() {
 	defer p.mu.Unlock()
 	p.sizes = c.sizes
 	maps.Copy(p.freezes, c.freezes)
-	maps.Copy(p.samples, c.samples)
+}
+
+func (c *peopleChange) setSizes(batch *pebble.Batch) {
+	for cohort := range c.touched {
+		if !c.closed[cohort] {
+			value := binary.AppendVarint(nil, c.sizes[cohort])
+			_ = batch.Set(appendCohort([]byte{keySize}, cohort), value, nil)
+		}
+	}
 }
 
 // add adds the rows of one entry.
@@ -252,7 +251,12 @@ func (c *peopleChange) add(batch *pebble.Batch, sequence uint64, e eventstore.En
 	recorded := domain.DayOf(e.Recorded)
 	switch event := e.Event.(type) {
 	case domain.PersonRegistered:
-		c.value = appendCohort(c.value[:0], event.Cohort)
+		home := event.Cohort
+		to, listed := c.rows.listed(event.Person, sequence)
+		if listed {
+			home = to
+		}
+		c.value = appendCohort(c.value[:0], home)
 		_ = batch.Set(homeKey(event.Person), c.value, nil)
 		if event.Closed {
 			c.born(batch, event.Cohort)
@@ -263,12 +267,18 @@ func (c *peopleChange) add(batch *pebble.Batch, sequence uint64, e eventstore.En
 		if _, known := c.sizes[event.Cohort]; !known {
 			setCanaries(batch, keyDetails, event.Cohort)
 		}
+		if listed {
+			c.size(event.Cohort, 0)
+			return nil
+		}
 		c.size(event.Cohort, 1)
 		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
 	case domain.RegistrationWithdrawn:
 		_ = batch.Delete(homeKey(event.Person), nil)
 		if !c.closed[event.Cohort] {
-			c.size(event.Cohort, -1)
+			if _, listed := c.rows.listed(event.Person, sequence); !listed {
+				c.size(event.Cohort, -1)
+			}
 			c.key = detailsKey(c.key[:0], event.Cohort, event.Person)
 			_ = batch.Delete(c.key, nil)
 		}
@@ -280,8 +290,10 @@ func (c *peopleChange) add(batch *pebble.Batch, sequence uint64, e eventstore.En
 		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
 	case domain.ReversalDecided:
 		c.append(batch, event.Cohort, event.Person, event, sequence, recorded)
+	case domain.KeysRewrapped:
+		c.rewrapped(batch, event, sequence, recorded)
 	case domain.FreezeOrdered:
-		return c.freeze(batch, event)
+		return c.freeze(batch, event, c.listedNow)
 	}
 	return nil
 }
@@ -300,64 +312,16 @@ func (c *peopleChange) size(cohort domain.Cohort, n int64) {
 	c.touched[cohort] = true
 }
 
-// append adds an event to a person's history, when the cohort is open.
+// append adds an event to a person's history, when the cohort is open and no
+// later order lists the person.
 func (c *peopleChange) append(batch *pebble.Batch, cohort domain.Cohort, t domain.PersonToken, e domain.Event, sequence uint64, recorded domain.Day) {
 	if c.closed[cohort] {
+		return
+	}
+	if _, listed := c.rows.listed(t, sequence); listed {
 		return
 	}
 	c.key = detailsKey(c.key[:0], cohort, t)
 	c.value = appendRecord(c.value[:0], e, sequence, recorded, true)
 	_ = batch.Merge(c.key, c.value, nil)
-}
-
-// freeze closes the cohorts of an order and deletes their spans.
-func (c *peopleChange) freeze(batch *pebble.Batch, o domain.FreezeOrdered) error {
-	c.rows.mu.Lock()
-	_, known := c.rows.freezes[o.Freeze]
-	c.rows.mu.Unlock()
-	if _, here := c.freezes[o.Freeze]; known || here {
-		return nil
-	}
-	f := frozen{purged: true} // unless something of them is here
-	c.closed = maps.Clone(c.closed)
-	for _, size := range o.Cohorts {
-		cohort := size.Cohort
-		samples, err := c.rows.sample(cohort)
-		if err != nil {
-			return err
-		}
-		c.samples[o.Freeze] = append(c.samples[o.Freeze], samples...)
-		c.closed[cohort] = true
-		f.cohorts = append(f.cohorts, cohort)
-		people, here := c.sizes[cohort]
-		f.rows += people
-		f.purged = f.purged && !here
-		delete(c.sizes, cohort)
-		delete(c.touched, cohort)
-		_ = batch.Delete(appendCohort([]byte{keySize}, cohort), nil)
-		from, to := detailsSpan(cohort)
-		_ = batch.DeleteRange(from, to, nil)
-	}
-	c.freezes[o.Freeze] = f
-	return batch.Set(frozenKey(o.Freeze), f.encode(), nil)
-}
-
-func frozenKey(freeze domain.UUID) []byte { return append([]byte{keyFrozen}, freeze[:]...) }
-
-func (f frozen) encode() []byte {
-	b := binary.AppendVarint([]byte{flag(f.purged)}, f.rows)
-	b = binary.AppendVarint(b, f.residue)
-	for _, c := range f.cohorts {
-		b = appendCohort(b, c)
-	}
-	return b
-}
-
-func decodeFrozen(b []byte) (f frozen, ok bool) {
-	r := recordReader{b: b}
-	f.purged, f.rows, f.residue = r.octet() != 0, r.varint(), r.varint()
-	for !r.bad && len(r.b) > 0 {
-		f.cohorts = append(f.cohorts, r.cohort())
-	}
-	return f, !r.bad
 }

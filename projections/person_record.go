@@ -3,7 +3,8 @@ package projections
 import "bahi/domain"
 
 // PersonRecord is what the view keeps of one person of an open cohort. Sealed
-// parts open under the key of Cohort.
+// parts open under the key of Cohort, with the wrapped keys where they are of an
+// earlier epoch of it.
 type PersonRecord struct {
 	Cohort     domain.Cohort
 	Sex        domain.Sex
@@ -13,6 +14,7 @@ type PersonRecord struct {
 	Status     domain.Status
 	Doses      []DoseRecord     // standing, oldest first
 	Reversals  []ReversalRecord // all, oldest first
+	Wrapped    [][]byte         // keys, a freeze of listed persons each, oldest first
 }
 
 // DoseRecord is one standing dose with its sealed particulars.
@@ -100,6 +102,8 @@ func personRecord(history []byte) (p PersonRecord, err error) {
 					}
 				}
 			}
+		case recordWrapped:
+			p.Wrapped = append(p.Wrapped, r.bytes())
 		default:
 			return p, errHistory
 		}

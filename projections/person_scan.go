@@ -20,6 +20,14 @@ func ReadPerson(ctx context.Context, ledger Ledger, token domain.PersonToken) (P
 			return PersonRecord{}, err
 		}
 		for _, entry := range commit.Entries {
+			if e, ok := entry.Event.(domain.KeysRewrapped); ok && len(history) > 0 {
+				for _, k := range e.Keys {
+					if k.Person == token {
+						history = appendWrapped(history, k, commit.Sequence, domain.DayOf(entry.Recorded))
+					}
+				}
+				continue
+			}
 			who, ok := personIn(entry.Event)
 			if !ok || who != token {
 				continue

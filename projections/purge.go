@@ -48,7 +48,7 @@ func (p *People) Purge(ctx context.Context, freeze domain.UUID) (Purged, error) 
 // purge removes what freezes have left, all at once, and returns the outcome of
 // the last.
 func (p *peopleRows) purge(ctx context.Context, freezes ...domain.UUID) (Purged, error) {
-	var spans []pebble.KeyRange
+	var spans, within []pebble.KeyRange
 	var needles [][]byte
 	var last frozen
 	todo := map[domain.UUID]frozen{}
@@ -63,7 +63,7 @@ func (p *peopleRows) purge(ctx context.Context, freezes ...domain.UUID) (Purged,
 			continue
 		}
 		todo[id] = last
-		needles = append(needles, p.samples[id]...)
+		needles = append(needles, last.samples...)
 		for _, c := range last.cohorts {
 			from, to := detailsSpan(c)
 			spans = append(spans, pebble.KeyRange{Start: from, End: to})
@@ -71,12 +71,16 @@ func (p *peopleRows) purge(ctx context.Context, freezes ...domain.UUID) (Purged,
 				needles = append(needles, canary(c, i))
 			}
 		}
+		for _, c := range last.within {
+			from, to := detailsSpan(c)
+			within = append(within, pebble.KeyRange{Start: from, End: to})
+		}
 	}
 	p.mu.Unlock()
 	if len(todo) == 0 {
 		return Purged{Rows: last.rows}, nil
 	}
-	if err := p.purgeSpans(ctx, spans); err != nil {
+	if err := p.purgeSpans(ctx, spans, within); err != nil {
 		return Purged{}, err
 	}
 	found, err := search(p.fs, p.dir, needles)
@@ -87,7 +91,9 @@ func (p *peopleRows) purge(ctx context.Context, freezes ...domain.UUID) (Purged,
 	batch := p.NewBatch()
 	defer batch.Close()
 	for id, f := range todo {
-		f.purged, f.residue = true, residue
+		if f.purged, f.residue = true, residue; residue == 0 {
+			f.samples = nil
+		}
 		todo[id] = f
 		_ = batch.Set(frozenKey(id), f.encode(), nil)
 	}
@@ -98,15 +104,12 @@ func (p *peopleRows) purge(ctx context.Context, freezes ...domain.UUID) (Purged,
 	defer p.mu.Unlock()
 	for id, f := range todo {
 		p.freezes[id] = f
-		if residue == 0 {
-			delete(p.samples, id)
-		}
 	}
 	return Purged{Rows: last.rows, Residue: residue}, nil
 }
 
-// sample remembers some of what a freeze is about to remove, in memory only, for
-// the search afterwards: the ends of a few rows of the cohort.
+// sample returns some of what a freeze is about to remove, for the search
+// afterwards: the ends of a few rows of the cohort.
 func (p *peopleRows) sample(c domain.Cohort) (samples [][]byte, err error) {
 	from, to := detailsSpan(c)
 	rows, err := p.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
@@ -117,30 +120,45 @@ func (p *peopleRows) sample(c domain.Cohort) (samples [][]byte, err error) {
 	for i := range canaries { // the first person behind each canary
 		at := detailsKey(nil, c, domain.PersonToken{byte(i * 256 / canaries), 1})
 		if rows.SeekGE(at) {
-			r := recordReader{b: rows.Value()}
-			if r.next() && r.kind == recordRegistered {
-				if sealed := r.registered().Sealed; len(sealed) >= 16 {
-					samples = append(samples, bytes.Clone(sealed[len(sealed)-16:]))
-				}
+			if end := sealedEnd(rows.Value()); end != nil {
+				samples = append(samples, end)
 			}
 		}
 	}
 	return samples, rows.Error()
 }
 
-// purgeSpans removes the bytes of spans whose rows are deleted, or deletes them.
+// sealedEnd returns a copy of the end of a history's sealed registration, nil
+// when there is none.
+func sealedEnd(history []byte) []byte {
+	r := recordReader{b: history}
+	for r.next() && r.kind == recordWrapped { // of a registration that was withdrawn
+		r.bytes()
+	}
+	if r.bad || r.kind != recordRegistered {
+		return nil
+	}
+	sealed := r.registered().Sealed
+	if len(sealed) < sampleSize {
+		return nil
+	}
+	return bytes.Clone(sealed[len(sealed)-sampleSize:])
+}
+
+// purgeSpans removes the bytes of spans whose rows are deleted, or deletes them,
+// and within others the bytes of rows that are deleted.
 //
 // A range tombstone alone leaves everything in the tables below. So: flush it,
 // compact the span, which rewrites every table that overlaps it, roll the
 // MANIFEST, which holds the bounds of tables, out of its last copy, and wait
 // until the tables that were replaced are gone from the directory.
-func (db *database) purgeSpans(ctx context.Context, spans []pebble.KeyRange) error {
+func (db *database) purgeSpans(ctx context.Context, spans, within []pebble.KeyRange) error {
 	for _, s := range spans {
 		if err := db.DeleteRange(s.Start, s.End, pebble.NoSync); err != nil {
 			return fmt.Errorf("purge the view %s: %w", db.view, err)
 		}
 	}
-	return db.rewriteSpans(ctx, spans)
+	return db.rewriteSpans(ctx, append(spans, within...))
 }
 
 func (db *database) rewriteSpans(ctx context.Context, spans []pebble.KeyRange) error {

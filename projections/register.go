@@ -14,7 +14,7 @@ import (
 
 // Keys opens the tokens of registrations. The vault does.
 type Keys interface {
-	OpenTokens(c domain.Cohort, person domain.PersonToken, sealed []byte) (domain.RegistrationTokens, error)
+	OpenTokens(c domain.Cohort, person domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.RegistrationTokens, error)
 }
 
 // Register is the write side's own view of every submission and person:
@@ -28,7 +28,7 @@ type Register struct {
 }
 
 // registerVersion changes with the meaning of the rows.
-const registerVersion = 1
+const registerVersion = 2
 
 // The register's rows. A mobile's row is a list of operands, each a cohort and
 // plus or minus one, appended by merging; a photo ID's row holds the cohort of
@@ -39,7 +39,8 @@ const (
 	keyMobile     = 'm' // mobile token → cohort ± 1, …
 	keyPhotoID    = 'i' // photo-ID token → cohort, or empty: frozen
 	keyTokens     = 't' // cohort, person → registration tokens; open cohorts only
-	keyCohort     = 'g' // cohort → people, state
+	keyCohort     = 'g' // cohort → people, state, key epoch
+	keyParked     = 'k' // cohort, person → a registration that waits for a wrapped key; in a rebuild only
 	keyRequest    = 'r' // request → person, state
 	keyPending    = 'w' // request → what waits for a decision
 	keyOrder      = 'o' // sequence → commit of its orders
@@ -56,9 +57,11 @@ type registerRows struct {
 	mu       sync.RWMutex
 	cohorts  map[domain.Cohort]cohortState
 	newest   map[phase]uint16 // generation
+	open     map[phase]uint16 // generation that is not closed; there is at most one
 	orders   *orders
 	recorded time.Time
-	foreseen map[domain.Cohort]bool // cohorts whose tokens the ledger keeps as a set already
+	parked   int // rows of keyParked
+	foresight
 }
 
 // phase is a district's priority group.
@@ -70,9 +73,10 @@ type phase struct {
 // cohortState is what the register keeps of a cohort.
 type cohortState struct {
 	people    int64
-	closed    bool // by a freeze, or from birth
-	born      bool // closed from birth
-	forgotten bool // its tokens are kept as a set without persons
+	closed    bool   // by a freeze, or from birth
+	born      bool   // closed from birth
+	forgotten bool   // its tokens are kept as a set without persons
+	epoch     uint16 // of its key; 0 stands for the first
 }
 
 // OpenRegister opens the register in dir, or makes an empty one. Keys opens the
@@ -103,18 +107,19 @@ func loadRegister(db *database, keys Keys) (*registerRows, error) {
 		keys:     keys,
 		cohorts:  map[domain.Cohort]cohortState{},
 		newest:   map[phase]uint16{},
+		open:     map[phase]uint16{},
 		orders:   &orders{},
 		recorded: db.last.recordedAt(),
-		foreseen: map[domain.Cohort]bool{},
+		foresight: foresight{
+			forgotten: map[domain.Cohort]bool{}, listed: map[domain.PersonToken]uint64{}, rekeyed: map[domain.Cohort]uint64{},
+		},
 	}
 	err := db.scan([]byte{keyCohort}, func(key, value []byte) error {
 		c, state, ok := decodeCohort(key, value)
 		if !ok {
 			return &ViewError{View: db.view, Err: ErrCorrupt}
 		}
-		r.cohorts[c] = state
-		p := phase{c.District, c.Group}
-		r.newest[p] = max(r.newest[p], c.Generation)
+		r.know(c, state)
 		return nil
 	})
 	if err != nil {
@@ -130,39 +135,16 @@ func loadRegister(db *database, keys Keys) (*registerRows, error) {
 		}
 		return nil
 	})
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return r, db.scan([]byte{keyParked}, func([]byte, []byte) error {
+		r.parked++
+		return nil
+	})
 }
 
 func (r *registerRows) base() *database { return r.database }
-
-// foresee notes the cohorts whose keys a rebuild may lack: the ledger holds
-// their photo-ID tokens as sets.
-func (r *registerRows) foresee(commits []eventstore.Commit) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := r.orders
-	for _, c := range commits {
-		for _, e := range c.Entries {
-			if isOrder(e.Event) && !all.holds(e.Event) {
-				all = all.with(e, c.Sequence)
-			}
-		}
-	}
-	for _, f := range all.freezes {
-		if f.PhotoIDsComplete {
-			for _, c := range f.Order.Cohorts {
-				r.foreseen[c.Cohort] = true
-			}
-		}
-	}
-	return nil
-}
-
-func (r *registerRows) foresaw(c domain.Cohort) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.foreseen[c]
-}
 
 // fold drafts the commits' entries, as the committer does, and accepts the
 // draft.
@@ -234,10 +216,9 @@ func (r *registerRows) accept(d *Draft, commits int) error {
 	d.accepted = true
 	d.parent = nil // let go of the chain behind it
 	for c, state := range d.cohorts {
-		r.cohorts[c] = state
-		p := phase{c.District, c.Group}
-		r.newest[p] = max(r.newest[p], c.Generation)
+		r.know(c, state)
 	}
+	r.parked += d.parkings
 	if d.orders != nil {
 		r.orders = d.orders
 	}
@@ -247,18 +228,31 @@ func (r *registerRows) accept(d *Draft, commits int) error {
 	return rows.Close()
 }
 
+// know keeps a cohort's state in memory.
+func (r *registerRows) know(c domain.Cohort, state cohortState) {
+	r.cohorts[c] = state
+	p := phase{c.District, c.Group}
+	r.newest[p] = max(r.newest[p], c.Generation)
+	if !state.closed {
+		r.open[p] = c.Generation
+	} else if r.open[p] == c.Generation {
+		delete(r.open, p)
+	}
+}
+
 func decodeCohort(key, value []byte) (c domain.Cohort, s cohortState, ok bool) {
 	if len(key) != 1+cohortSize || len(value) < 2 {
 		return c, s, false
 	}
 	v := recordReader{b: value}
 	flags := v.octet()
-	s = cohortState{people: v.varint(), closed: flags&1 != 0, born: flags&2 != 0, forgotten: flags&4 != 0}
+	s = cohortState{people: v.varint(), closed: flags&1 != 0, born: flags&2 != 0, forgotten: flags&4 != 0, epoch: uint16(v.uvarint())}
 	return cohortAt(key[1:]), s, !v.bad
 }
 
 func (s cohortState) encode() []byte {
-	return binary.AppendVarint([]byte{flag(s.closed) | flag(s.born)<<1 | flag(s.forgotten)<<2}, s.people)
+	b := binary.AppendVarint([]byte{flag(s.closed) | flag(s.born)<<1 | flag(s.forgotten)<<2}, s.people)
+	return binary.AppendUvarint(b, uint64(s.epoch))
 }
 
 // LastRecorded is when the last folded entry was recorded, the zero time of an
@@ -296,6 +290,19 @@ func (r *Register) PhotoIDTokens(c domain.Cohort) ([]domain.PhotoIDToken, error)
 	})
 	slices.SortFunc(tokens, func(a, b domain.PhotoIDToken) int { return bytes.Compare(a[:], b[:]) })
 	return tokens, err
+}
+
+// Persons returns the persons of an open cohort, in order of their tokens.
+func (r *Register) Persons(c domain.Cohort) (persons []domain.PersonToken, err error) {
+	rows := r.reading()
+	defer rows.readers.RUnlock()
+	prefix := appendCohort([]byte{keyTokens}, c)
+	return persons, rows.scan(prefix, func(key, value []byte) error {
+		if !isCanary(value) {
+			persons = append(persons, domain.PersonToken(key[len(prefix):]))
+		}
+		return nil
+	})
 }
 
 // PendingReversal is a request for a lower status that waits for its decision.

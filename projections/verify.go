@@ -168,7 +168,7 @@ func (r *registerRows) digest(from pebble.Reader) (map[string][32]byte, error) {
 	}
 	parts := map[byte]string{
 		keySubmission: "submissions", keyPerson: "people", keyMobile: "mobiles", keyPhotoID: "photo IDs", keyTokens: "tokens",
-		keyCohort: "cohorts", keyRequest: "requests", keyPending: "pending reversals", keyOrder: "orders",
+		keyCohort: "cohorts", keyRequest: "requests", keyPending: "pending reversals", keyOrder: "orders", keyParked: "waiting registrations",
 	}
 	return digestParts(r.view, from, parts, func(key, value []byte) []byte {
 		switch {

@@ -301,11 +301,11 @@ func ordersOf(commits []eventstore.Commit) []eventstore.Commit {
 }
 
 // freezeOrders calls do with every freeze ordered in commits.
-func freezeOrders(commits []eventstore.Commit, do func(o domain.FreezeOrdered, e eventstore.Entry) error) error {
+func freezeOrders(commits []eventstore.Commit, do func(o domain.FreezeOrdered, sequence uint64) error) error {
 	for _, c := range commits {
 		for _, e := range c.Entries {
 			if o, ok := e.Event.(domain.FreezeOrdered); ok {
-				if err := do(o, e); err != nil {
+				if err := do(o, c.Sequence); err != nil {
 					return err
 				}
 			}
