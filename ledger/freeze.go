@@ -382,6 +382,7 @@ func (l *Ledger) receipt(f projections.FreezeState) FreezeReceipt {
 		Commit:      f.Sequence,
 		District:    f.Order.District,
 		Groups:      f.Order.Groups,
+		Listed:      f.Order.Listed,
 		Mode:        f.Order.Mode,
 		Purged:      []PurgedBy{},
 		CompletedAt: f.Completed.In(domain.IndianStandardTime),
