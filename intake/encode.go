@@ -77,6 +77,14 @@ func AppendSubmission(b []byte, s domain.Submission) []byte {
 			}
 			o.b = append(o.b, ']')
 		}
+		if len(s.Persons) > 0 {
+			o.key("persons")
+			for i, r := range s.Persons {
+				o.b = append(o.b, "[,"[min(i, 1)])
+				o.b = appendString(o.b, string(r))
+			}
+			o.b = append(o.b, ']')
+		}
 		o.key("standing")
 		o.b = strconv.AppendBool(o.b, s.Standing)
 		o.text("mode", s.Mode.String())

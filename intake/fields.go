@@ -35,12 +35,14 @@ const (
 	fieldStanding
 	fieldMode
 	fieldOrder
+	fieldPersons
 	fieldCount
 )
 
 var fieldNames = [fieldCount]string{
 	"type", "id", "at", "person", "district", "group", "name", "birth_year", "sex", "mobile", "photo_id",
 	"centre", "vaccine", "batch", "dose", "reason", "to", "request", "decision", "by", "groups", "standing", "mode", "order",
+	"persons",
 }
 
 func (f field) String() string { return fieldNames[f] }
@@ -97,6 +99,8 @@ func fieldNamed(name string) (field, bool) {
 		return fieldMode, true
 	case "order":
 		return fieldOrder, true
+	case "persons":
+		return fieldPersons, true
 	}
 	return 0, false
 }
@@ -152,7 +156,7 @@ var (
 	}
 	freezeForm = form{
 		required: everyForm | setOf(fieldDistrict, fieldOrder, fieldBy),
-		optional: setOf(fieldGroups, fieldStanding, fieldMode),
+		optional: setOf(fieldGroups, fieldPersons, fieldStanding, fieldMode),
 		read:     (*row).freeze,
 	}
 )

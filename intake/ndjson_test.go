@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -161,6 +162,14 @@ func TestRefusals(t *testing.T) {
 		{"no group at all", swap(freeze, `["HCW","FLW"]`, `[]`), id1, domain.CodeBadValue, "groups"},
 		{"a group twice", swap(freeze, `["HCW","FLW"]`, `["HCW","HCW"]`), id1, domain.CodeBadValue, "groups"},
 		{"groups as text", swap(freeze, `["HCW","FLW"]`, `"HCW"`), id1, domain.CodeBadValue, "groups"},
+		{"no person at all", swap(freeze, `"groups":["HCW","FLW"]`, `"persons":[]`), id1, domain.CodeBadValue, "persons"},
+		{"persons as numbers", swap(freeze, `"groups":["HCW","FLW"]`, `"persons":[21679381234566]`), id1, domain.CodeBadValue, "persons"},
+		{"one person, not a list", swap(freeze, `"groups":["HCW","FLW"]`, `"persons":"`+ref+`"`), id1, domain.CodeBadValue, "persons"},
+		{"persons and groups", swap(freeze, `"groups"`, `"persons":["`+ref+`"],"groups"`), id1, domain.CodeBadValue, "groups"},
+		{"a person twice", swap(freeze, `"groups":["HCW","FLW"]`, `"persons":["`+ref+`","`+ref+`"]`), id1, domain.CodeBadValue, "persons"},
+		{"a wrong number in a list", swap(freeze, `"groups":["HCW","FLW"]`, `"persons":["`+ref+`","21679381234567"]`), id1, domain.CodeBadReference, "persons"},
+		{"persons, standing", swap(swap(freeze, `"groups":["HCW","FLW"]`, `"persons":["`+ref+`"]`), `false`, `true`), id1, domain.CodeBadValue, "standing"},
+		{"too many persons", swap(freeze, `"groups":["HCW","FLW"]`, `"persons":["`+strings.Repeat(ref+`","`, domain.MaxListed)+ref+`"]`), id1, domain.CodeTooLong, "persons"},
 		{"unknown mode", swap(freeze, `"handover"`, `"burn"`), id1, domain.CodeBadValue, "mode"},
 		{"standing as text", swap(freeze, `false`, `"no"`), id1, domain.CodeBadValue, "standing"},
 	} {
@@ -187,6 +196,26 @@ func TestRefusals(t *testing.T) {
 				t.Error("no message")
 			}
 		})
+	}
+}
+
+// The longest list that there can be fits in a line, and comes back as it was.
+func TestFreezeOfListedPersons(t *testing.T) {
+	t.Parallel()
+	f := domain.Freeze{
+		Heading: domain.Heading{ID: domain.UUID{1, 15: 2}, At: domain.Date(2021, 3, 4).Start()}, District: 208,
+		Mode: domain.Erase, Order: "DL/2021/119", By: "authority",
+	}
+	for n := range domain.MaxListed {
+		f.Persons = append(f.Persons, domain.MakeReference(fmt.Sprintf("2%012d", n)))
+	}
+	items := readAll(t, string(AppendSubmission(nil, f)))
+	back, ok := items[0].Submission.(domain.Freeze)
+	if !ok {
+		t.Fatal(items[0].Reject)
+	}
+	if !reflect.DeepEqual(back.Persons, f.Persons) || back.Mode != domain.Erase {
+		t.Error("the list came back differently")
 	}
 }
 

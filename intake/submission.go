@@ -283,6 +283,39 @@ func (r *row) groups() []domain.Group {
 	return groups
 }
 
+// persons reads the reference numbers that a freeze lists. An empty list is
+// refused: leaving the field out freezes everybody.
+func (r *row) persons() []domain.Reference {
+	if !r.seen.has(fieldPersons) {
+		return nil
+	}
+	v := r.values[fieldPersons]
+	const want = "persons is a list with at least one reference number, each text; leave it out to freeze everybody"
+	if v.kind != kindArray {
+		r.bad(fieldPersons, want)
+		return nil
+	}
+	var persons []domain.Reference
+	scan := scanner{line: v.text}
+	scan.array(0, func(v value) bool {
+		s, ok := v.unquoted()
+		if !ok {
+			r.bad(fieldPersons, want)
+			return false
+		}
+		if len(persons) == domain.MaxListed {
+			r.refuse(domain.CodeTooLong, fieldPersons, "a freeze lists at most 10,000 persons; order several")
+			return false
+		}
+		persons = append(persons, domain.Reference(s))
+		return true
+	})
+	if len(persons) == 0 {
+		r.bad(fieldPersons, want)
+	}
+	return persons
+}
+
 func (r *row) standing() bool {
 	if r.seen.has(fieldStanding) && r.values[fieldStanding].kind != kindTrue && r.values[fieldStanding].kind != kindFalse {
 		r.bad(fieldStanding, "standing is true or false, without quotes")
@@ -387,6 +420,7 @@ func (r *row) freeze() domain.Submission {
 		Heading:  r.heading(),
 		District: r.district(),
 		Groups:   r.groups(),
+		Persons:  r.persons(),
 		Standing: r.standing(),
 		Mode:     r.mode(),
 		Order:    r.text(fieldOrder),

@@ -99,6 +99,7 @@ type freezeBody struct {
 	At       string            `json:"at" doc:"RFC 3339, or a day" example:"2021-03-04T18:00:00+05:30"`
 	District domain.District   `json:"district" example:"208"`
 	Groups   []domain.Group    `json:"groups,omitempty" doc:"None means all"`
+	Persons  []string          `json:"persons,omitempty" doc:"These persons of the district alone, by their reference numbers; without groups. At most 10,000"`
 	Standing bool              `json:"standing,omitempty" doc:"Later registrations in scope are born closed"`
 	Mode     domain.FreezeMode `json:"mode,omitempty" doc:"By default handover"`
 	Order    string            `json:"order" doc:"Number of the written order" example:"DL/2021/117"`

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"bahi/intake"
 	"bahi/ledger"
 	"bahi/projections"
 )
@@ -25,7 +26,7 @@ func (s *Server) register() {
 			"Whoever sends more than some megabytes has to read at the same time. When the answer ends with a problem, or breaks off, " +
 			"send everything that has no verdict again: nothing is stored twice. Freezes and reversal decisions need the authority's token.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{ndjsonType: {
-			Schema:  &huma.Schema{Type: huma.TypeString, Description: "Submissions, one JSON object a line, each at most 64 KiB"},
+			Schema:  &huma.Schema{Type: huma.TypeString, Description: "Submissions, one JSON object a line, each at most 256 KiB"},
 			Example: submissionExample,
 		}}},
 	}, lineOf[verdictLine], func(hctx huma.Context, _ *struct{}) { s.submit(hctx) })
@@ -50,9 +51,9 @@ func (s *Server) register() {
 		Summary: "Order a freeze, carry it out, and get its receipt",
 		Description: "The body is a submission of type freeze. The same order again gets the same receipt. " +
 			"The answer comes when keys and rows are gone; when it does not come, send the same order again.",
-		MaxBodyBytes:     s.limits.json,
-		BodyReadTimeout:  -1,   // body has its own
-		SkipValidateBody: true, // it is read as every submission is
+		MaxBodyBytes:     max(s.limits.json, intake.MaxLine), // a list of persons is long
+		BodyReadTimeout:  -1,                                 // body has its own
+		SkipValidateBody: true,                               // it is read as every submission is
 		Responses:        s.problems(statusRejected),
 	}, s.freeze)
 	// The framework documents a body that it does not parse as bytes.
