@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -27,13 +28,16 @@ func TestRandomHistories(t *testing.T) {
 				h.step()
 			}
 			h.compare("incremental")
+			h.asked("incremental")
 			check(t, h.l)
 			if err := h.l.Rebuild(t.Context(), Views(), nil); err != nil {
 				t.Fatal(err)
 			}
 			h.compare("rebuilt")
+			h.asked("rebuilt")
 			h.restart()
 			h.compare("after a restart")
+			h.asked("after a restart")
 			check(t, h.l)
 		})
 	}
@@ -98,7 +102,7 @@ func (h *history) step() {
 	switch n := h.rand.IntN(20); {
 	case n == 0:
 		h.restart()
-	case n == 1:
+	case n <= 2:
 		h.freeze()
 	default:
 		h.bundle()
@@ -202,8 +206,12 @@ func (h *history) freeze() {
 	h.Helper()
 	f := freezeOf(h.ids+1, muzaffarpur, "2021-03-01")
 	f.Heading = h.heading()
-	f.Groups = []domain.Group{domain.Group(1 + h.rand.IntN(2))}
 	f.Mode = domain.FreezeMode(1 + h.rand.IntN(2))
+	if h.rand.IntN(2) == 0 {
+		h.freezeSome(f)
+		return
+	}
+	f.Groups = []domain.Group{domain.Group(1 + h.rand.IntN(2))}
 	if _, err := h.l.Freeze(h.Context(), f); err != nil {
 		h.Fatal(err)
 	}
@@ -211,6 +219,42 @@ func (h *history) freeze() {
 		if p.home == muzaffarpur && p.group == f.Groups[0] && !p.frozen {
 			p.frozen = true
 			h.of(muzaffarpur).Frozen++
+		}
+	}
+}
+
+// freezeSome freezes listed people of the district, some of them perhaps frozen
+// already.
+func (h *history) freezeSome(f domain.Freeze) {
+	h.Helper()
+	var listed []*somebody
+	for n := 1; n <= h.next; n++ {
+		if p := h.people[n]; p != nil && p.home == muzaffarpur && h.rand.IntN(10) == 0 {
+			f.Persons = append(f.Persons, referenceOf(n))
+			listed = append(listed, p)
+		}
+	}
+	if len(listed) == 0 {
+		return
+	}
+	if _, err := h.l.Freeze(h.Context(), f); err != nil {
+		h.Fatal(err)
+	}
+	for _, p := range listed {
+		if !p.frozen {
+			p.frozen = true
+			h.of(muzaffarpur).Frozen++
+		}
+	}
+}
+
+// asked looks at everybody: the frozen are refused, the others are shown.
+func (h *history) asked(when string) {
+	h.Helper()
+	for n, p := range h.people {
+		_, err := h.l.Person(h.Context(), referenceOf(n), fmt.Sprintf("officer-%d", n), "medical")
+		if p.frozen && !errors.Is(err, ErrFrozen) || !p.frozen && err != nil {
+			h.Errorf("%s: person %d, frozen %t: %v", when, n, p.frozen, err)
 		}
 	}
 }
