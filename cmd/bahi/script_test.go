@@ -121,7 +121,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(@|bahi/|"node":")[0-9a-f]{8}\b`), "${1}NODE"},
 	{regexp.MustCompile(`\b[0-9a-f]{24,64}\b`), "HEX"},
 	{regexp.MustCompile(`\b[A-Za-z0-9+/]{200,}={0,2}`), "BASE64"},
-	{regexp.MustCompile(`"(checkpoint|public_key)":"[^"]*"`), `"$1":"SIGNED"`},
+	{regexp.MustCompile(`"(checkpoint|public_key|root)":"[^"]*"`), `"$1":"SIGNED"`},
 	{regexp.MustCompile(`20(2[5-9]|[3-9]\d)-\d\d-\d\dT[0-9:.]+(Z|\+05:30)`), "NOW"},
 	{regexp.MustCompile(`20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d`), "NOW"},
 	{regexp.MustCompile(`20(2[5-9]|[3-9]\d)-\d\d-\d\d`), "TODAY"},
