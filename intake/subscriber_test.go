@@ -64,12 +64,15 @@ func TestServerRestart(t *testing.T) {
 	for next := 0; next < n; {
 		select {
 		case m := <-incoming:
-			if got := string(m.Payload); got == fmt.Sprint(next) {
-				next++
-			} else if next == 0 || got != fmt.Sprint(next-1) {
-				t.Fatalf("message %s where %d should be", got, next)
-			}
+			got := string(m.Payload)
 			m.Ack()
+			if got != fmt.Sprint(next) {
+				if next == 0 || got != fmt.Sprint(next-1) {
+					t.Fatalf("message %s where %d should be", got, next)
+				}
+				continue // its ack was lost with the server
+			}
+			next++
 			if next == n/3 || next == n/2 {
 				s.Shutdown()
 				s.WaitForShutdown()
