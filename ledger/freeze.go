@@ -52,28 +52,34 @@ func (l *Ledger) Freeze(ctx context.Context, f domain.Freeze) (FreezeReceipt, er
 	if err := l.found(ctx, f.At); err != nil {
 		return FreezeReceipt{}, err
 	}
-	v, err := l.orderFreeze(ctx, Caller{Name: "authority", Authority: true}, f)
+	v, err := l.orderAndCarryOut(ctx, Caller{Name: "authority", Authority: true}, f)
 	if err != nil {
 		return FreezeReceipt{}, err
 	}
 	if v.Outcome == domain.Rejected {
 		return FreezeReceipt{}, v.Reject
 	}
-	return l.completeFreeze(ctx, f.ID)
-}
-
-// completeFreeze carries a freeze out and waits for the other holders.
-func (l *Ledger) completeFreeze(ctx context.Context, id domain.UUID) (FreezeReceipt, error) {
-	if err := l.carryOut(ctx, id); err != nil {
-		return FreezeReceipt{}, err
-	}
-	f, err := l.awaitHolders(ctx, id)
+	state, err := l.awaitHolders(ctx, f.ID)
 	if err != nil {
 		return FreezeReceipt{}, err
 	}
-	r := l.receipt(f)
-	r.Receipt = l.tryReceipt(ctx, id)
+	r := l.receipt(state)
+	r.Receipt = l.tryReceipt(ctx, f.ID)
 	return r, nil
+}
+
+// orderAndCarryOut puts an order into the ledger and carries it out. A verdict
+// other than the zero value says that the order is in the ledger, whatever the
+// error. The lock is held from before the order, so that this node's part is not
+// taken for another node's freeze.
+func (l *Ledger) orderAndCarryOut(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
+	l.freezing.Lock()
+	defer l.freezing.Unlock()
+	v, err := l.orderFreeze(ctx, as, f)
+	if err != nil || v.Outcome == domain.Rejected {
+		return v, err
+	}
+	return v, l.carryOut(ctx, f.ID)
 }
 
 // orderFreeze puts the order into the ledger. A sandbox ledger makes itself an
@@ -104,10 +110,10 @@ func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (d
 //	handover   the keys sealed to the authority, on disk, its hash in the ledger
 //	keys       overwritten in their sectors
 //	people     the span purged from the people view's files
-//	purged     each enrolled holder's acknowledgement in the ledger
+//	purged     this node's holders' acknowledgements in the ledger
+//
+// The freezing lock is held.
 func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
-	l.freezing.Lock()
-	defer l.freezing.Unlock()
 	f, ok := l.freeze(id)
 	if !ok {
 		return fmt.Errorf("freeze %s: %w", id, ErrNotFound)
@@ -145,6 +151,8 @@ func (l *Ledger) freeze(id domain.UUID) (projections.FreezeState, bool) {
 // the ledger acknowledges already, and which is there again, was put back from
 // somewhere: it is destroyed again, with a loud word.
 func (l *Ledger) resumeFreezes(ctx context.Context) error {
+	l.freezing.Lock()
+	defer l.freezing.Unlock()
 	for _, f := range l.register.Freezes() {
 		if f.PurgedBy(l.vaultHolder()) {
 			if err := l.destroyAgain(f.Order); err != nil {

@@ -87,11 +87,11 @@ func (l *Ledger) submitRun(ctx context.Context, as Caller, submissions []domain.
 // ledger the verdict is accepted, even when a later step fails: the freeze is
 // resumed at its first missing step when the ledger is next opened.
 func (l *Ledger) submitFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
-	v, err := l.orderFreeze(ctx, as, f)
-	if err != nil || v.Outcome == domain.Rejected {
+	v, err := l.orderAndCarryOut(ctx, as, f)
+	if v.Outcome == 0 || v.Outcome == domain.Rejected {
 		return v, err
 	}
-	if err := l.carryOut(ctx, f.ID); err != nil {
+	if err != nil {
 		l.log.Error("freeze not complete; it is resumed at the next start", "freeze", f.ID.String(), "error", err)
 		return v, nil
 	}
