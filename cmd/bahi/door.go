@@ -104,6 +104,7 @@ func (p *program) config(log *slog.Logger) ledger.Config {
 		Data: p.data, Keys: p.keys,
 		NATS: p.nats, NATSCredentials: p.natsCreds,
 		Sandbox: p.sandbox, Log: log,
+		ReadsPerDay: p.readsPerDay,
 	}
 }
 

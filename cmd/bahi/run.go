@@ -51,11 +51,12 @@ type program struct {
 	nats, natsCreds string
 	json            bool
 	sandbox         bool
+	readsPerDay     int
 }
 
 // run parses and calls, and turns the error into an exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, readsPerDay: readsPerDay()}
 	root := p.root()
 	root.SetArgs(args)
 	return p.report(ctx, root.ExecuteContext(ctx))
