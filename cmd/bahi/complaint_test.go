@@ -42,6 +42,8 @@ func TestComplaints(t *testing.T) {
 		{&web.UnreachableError{Server: "http://127.0.0.1:1", Err: errors.New("dial tcp")}, exitFailed, "no service answers at http://127.0.0.1:1", "bahi serve"},
 		{&web.Problem{Code: "unauthorised", Detail: "Authorization: Bearer"}, exitFailed, "does not know this token", "--token-file"},
 		{&web.Problem{Code: "internal", Detail: "something went wrong here", Request: "W5S2"}, exitFailed, "something went wrong here", "W5S2"},
+		{fmt.Errorf("%w (%w)", ledger.ErrUndecided, errors.New("dial tcp")), exitFailed, "could not confirm", "answers as a duplicate"},
+		{&web.Problem{Code: "shutting_down", Detail: "the ledger is shutting down", Request: "W5S2"}, exitFailed, "shutting down", "later"},
 		{fmt.Errorf("%w: the purpose is one of these", ledger.ErrBadRequest), exitUsage, "the purpose is one of these", ""},
 		{ledger.ErrFrozen, exitFrozen, "frozen", ""},
 		{ledger.ErrNotFound, exitNotFound, "not found", ""},

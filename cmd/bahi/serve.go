@@ -45,7 +45,7 @@ ledger is kept by an embedded JetStream server unless --nats names another.`,
 	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
 	f.StringVar(&listen, "listen", "127.0.0.1:8080", "address of the HTTP door")
 	f.StringVar(&listenNATS, "listen-nats", "", "address at which the embedded server takes centres' bundles (default: none)")
-	f.IntVar(&p.readsPerDay, "reads-per-day", readsPerDay(), "how many people's details one officer may open in a day (default: the variable BAHI_READS_PER_DAY, or "+strconv.Itoa(ledger.DefaultReadsPerDay)+")")
+	f.IntVar(&p.readsPerDay, "reads-per-day", readsPerDay(), "how many people's details one officer may open in a day; the variable BAHI_READS_PER_DAY sets it, too")
 	p.sandboxFlag(c)
 	return c
 }
