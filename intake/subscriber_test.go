@@ -92,7 +92,7 @@ func TestServerRestart(t *testing.T) {
 // first; a name that is no UUID is not taken over.
 func TestRepeatedHeader(t *testing.T) {
 	t.Parallel()
-	s, _ := startServer(t)
+	s := startServer(t)
 	conn := connect(t, s)
 	js, err := jetstream.New(conn)
 	if err != nil {
@@ -136,7 +136,7 @@ func TestRepeatedHeader(t *testing.T) {
 // it again and goes on.
 func TestConsumerTakenAway(t *testing.T) {
 	t.Parallel()
-	s, _ := startServer(t)
+	s := startServer(t)
 	conn := connect(t, s)
 	js, err := jetstream.New(conn)
 	if err != nil {
@@ -171,7 +171,7 @@ func TestConsumerTakenAway(t *testing.T) {
 
 func TestPublisherRefusesWhatHeadersCannotCarry(t *testing.T) {
 	t.Parallel()
-	s, _ := startServer(t)
+	s := startServer(t)
 	pub, err := NewPublisher(connect(t, s))
 	if err != nil {
 		t.Fatal(err)
