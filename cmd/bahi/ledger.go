@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"bahi/ledger"
+	"bahi/projections"
 	"bahi/vault"
 )
 
@@ -94,10 +96,10 @@ counts again what a signed statement says (bahi counts --signed).`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var kept ledger.Kept
 			var err error
-			if kept.Checkpoint, err = p.evidenceFile(checkpoint); err != nil {
+			if kept.Checkpoint, err = p.evidenceFile(c.Context(), checkpoint); err != nil {
 				return err
 			}
-			if kept.Statement, err = p.evidenceFile(statement); err != nil {
+			if kept.Statement, err = p.evidenceFile(c.Context(), statement); err != nil {
 				return err
 			}
 			return p.with(c.Context(), vault.RoleAuditor, func(d door) error {
@@ -126,8 +128,11 @@ func (p *program) printVerify(r ledger.VerifyReport) error {
 	} else {
 		fmt.Fprintf(p.stdout, "%s commits read\n", grouped(int64(r.Commits)))
 		for _, m := range r.Mismatches {
-			fmt.Fprintf(p.stdout, "mismatch     %s\n", m)
+			fmt.Fprintf(p.stdout, "mismatch     %s: %s\n", m.View, m.What)
 		}
+	}
+	if slices.ContainsFunc(r.Mismatches, func(m projections.Mismatch) bool { return m.View == "ledger" }) {
+		return mismatch("the ledger is not what was signed of it: history was rewritten, or its files are damaged; keep everything as it is")
 	}
 	if !r.OK() {
 		return exit{exitMismatch, fmt.Errorf("the views do not follow from the ledger in %d places; rebuild them with `bahi projections rebuild`", len(r.Mismatches))}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ are checked with the public key alone: bahi receipt verify.`,
 		Example: `  bahi ledger prove --data ./ledger --commit 7 > commit-7.json
   bahi ledger prove --data ./ledger --from kept.checkpoint > since.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			kept, err := p.evidenceFile(from)
+			kept, err := p.evidenceFile(c.Context(), from)
 			if err != nil {
 				return err
 			}
@@ -88,11 +89,11 @@ func mismatch(format string, args ...any) error {
 
 // evidenceFile reads a file that holds evidence, or may; nil for no name. Its size
 // is bounded by who reads it.
-func (p *program) evidenceFile(name string) ([]byte, error) {
+func (p *program) evidenceFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
 	}
-	in, err := p.input(name)
+	in, err := p.input(ctx, name)
 	if err != nil {
 		return nil, err
 	}

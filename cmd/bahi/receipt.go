@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ thousand commits; for an older one, that an auditor kept, give that with --from.
   bahi receipt get --data ./ledger 018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001 --from kept.checkpoint --out freeze.receipt`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			kept, err := p.evidenceFile(from)
+			kept, err := p.evidenceFile(c.Context(), from)
 			if err != nil {
 				return err
 			}
@@ -114,15 +115,15 @@ that the ledger left in --data: then a file is checked, not the ledger.`,
   bahi receipt verify freeze.receipt --key ledger.pub --checkpoint kept.checkpoint --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			content, err := p.evidenceFile(args[0])
+			content, err := p.evidenceFile(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			kept, err := p.evidenceFile(checkpoint)
+			kept, err := p.evidenceFile(c.Context(), checkpoint)
 			if err != nil {
 				return err
 			}
-			keys, err := p.auditorsKeys(key)
+			keys, err := p.auditorsKeys(c.Context(), key)
 			if err != nil {
 				return err
 			}
@@ -138,7 +139,7 @@ that the ledger left in --data: then a file is checked, not the ledger.`,
 }
 
 // auditorsKeys reads the public keys that evidence is checked with.
-func (p *program) auditorsKeys(key string) (evidence.Keys, error) {
+func (p *program) auditorsKeys(ctx context.Context, key string) (evidence.Keys, error) {
 	text := key
 	if !strings.Contains(key, "+") || fileExists(key) {
 		name := key
@@ -149,7 +150,7 @@ func (p *program) auditorsKeys(key string) (evidence.Keys, error) {
 			}
 			fmt.Fprintf(p.stderr, "bahi: the key is the one in %s; an auditor gives one that came by another way, with --key\n", name)
 		}
-		b, err := p.evidenceFile(name)
+		b, err := p.evidenceFile(ctx, name)
 		if err != nil {
 			return evidence.Keys{}, err
 		}
