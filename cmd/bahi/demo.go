@@ -45,7 +45,7 @@ type story struct {
 	synth.Story
 	saved   string               // a copy of the data from before the freeze
 	receipt ledger.FreezeReceipt // of the freeze
-	shown []string // what was shown, each measured in this run
+	shown   []string             // what was shown, each measured in this run
 }
 
 func (p *program) demo(ctx context.Context, keep string, seed uint64) (err error) {
