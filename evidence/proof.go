@@ -77,6 +77,11 @@ func checkInclusion(proof []Hash, c Checkpoint, commit uint64, leaf Hash) error 
 	return nil
 }
 
+// Continues shows that a checkpoint is of the same tree as a kept one, or of one that
+// continues it, as far as that can be told without a proof: when both have the same
+// size. Errors: [ErrProof], [ErrContradiction], [ErrNoProof].
+func (c Checkpoint) Continues(kept Checkpoint) error { return checkContinues(c, kept, nil) }
+
 // Step is the hashes that take a tree of an earlier size to that of a checkpoint.
 type Step struct {
 	From   uint64 `json:"from"`
@@ -117,14 +122,14 @@ func rewritten(c, earlier Checkpoint) error {
 	return fmt.Errorf("%w: the ledger of %d commits does not continue the one of %d that was kept: history was rewritten", ErrProof, c.Size, earlier.Size)
 }
 
-// maxEvidence bounds what is read of a proof or a receipt. An order's commit has
-// up to a megabyte.
-const maxEvidence = 64 << 20
+// MaxSize bounds a proof or a receipt, in bytes. An order's commit alone may have a
+// megabyte.
+const MaxSize = 64 << 20
 
 // parseJSON reads one JSON value that has no member that v does not know.
 func parseJSON(what string, b []byte, v any) error {
-	if len(b) > maxEvidence {
-		return fmt.Errorf("%w: %s of more than %d bytes", ErrMalformed, what, maxEvidence)
+	if len(b) > MaxSize {
+		return fmt.Errorf("%w: %s of more than %d bytes", ErrMalformed, what, MaxSize)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -105,6 +106,9 @@ func (s Statement) check() error {
 	}
 	return nil
 }
+
+// IsStatement tells whether a signed note calls itself a count statement.
+func IsStatement(signed []byte) bool { return bytes.HasPrefix(signed, []byte(statementTitle+"\n")) }
 
 // OpenStatement reads a signed statement. Errors: [ErrMalformed], [ErrSignature],
 // [ErrContradiction].

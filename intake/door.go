@@ -32,6 +32,7 @@ type Door struct {
 	submit Submitter
 	log    *slog.Logger
 	pace   pace
+	key    *nats.Subscription // to requests for the intake key
 }
 
 // pace is how patient the door is. Tests are less so.
@@ -64,7 +65,8 @@ func Serve(ctx context.Context, conn *nats.Conn, keys *vault.Vault, submit Submi
 }
 
 // OpenDoor makes sure of the door's streams. From then on the server receives
-// bundles; [Door.Serve] takes them in. The connection is for the door's own use,
+// bundles, and requests for the intake key are answered; [Door.Serve] takes the
+// bundles in. The connection is for the door's own use,
 // so that a flood of bundles does not hold up the ledger; the caller closes it,
 // after Serve has returned. Submissions go to submit without the authority's
 // credential.
@@ -78,18 +80,21 @@ func OpenDoor(ctx context.Context, conn *nats.Conn, keys *vault.Vault, submit Su
 	if err := openStreams(ctx, js, 1); err != nil {
 		return nil, err
 	}
-	return &Door{conn: conn, js: js, keys: keys, submit: submit, log: log, pace: steady}, nil
+	d := &Door{conn: conn, js: js, keys: keys, submit: submit, log: log, pace: steady}
+	d.key, err = conn.QueueSubscribe(KeySubject, "bahi", d.giveKey)
+	if err == nil {
+		err = conn.FlushWithContext(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot answer for the intake key: %w", err)
+	}
+	return d, nil
 }
 
 // Serve takes in bundles until ctx is done. Then it takes no more, lets those in
 // hand be finished, and returns nil.
 func (d *Door) Serve(ctx context.Context) error {
-	key, err := d.conn.QueueSubscribe(KeySubject, "bahi", d.giveKey)
-	if err != nil {
-		return fmt.Errorf("cannot answer for the intake key: %w", err)
-	}
-	defer func() { _ = key.Unsubscribe() }()
-
+	defer func() { _ = d.key.Unsubscribe() }()
 	subscriber, err := NewSubscriber(d.conn, SubscriberOptions{
 		Stream: streamIntake, AckWait: d.pace.ackWait, NackDelay: d.pace.nackDelay, Grace: d.pace.grace, Log: d.log,
 	})

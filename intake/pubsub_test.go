@@ -13,7 +13,7 @@ import (
 // work queue as INTAKE is one.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	s, _ := startServer(t)
+	s := startServer(t)
 	conn := connect(t, s)
 	js, err := jetstream.New(conn)
 	if err != nil {

@@ -9,10 +9,9 @@ import (
 )
 
 // startServer starts a NATS server with JetStream in a directory of the test's.
-func startServer(t testing.TB) (s *server.Server, store string) {
+func startServer(t testing.TB) *server.Server {
 	t.Helper()
-	store = t.TempDir()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: store, NoLog: true, NoSigs: true})
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +23,7 @@ func startServer(t testing.TB) (s *server.Server, store string) {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	return s, store
+	return s
 }
 
 func connect(t testing.TB, s *server.Server) *nats.Conn {

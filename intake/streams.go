@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,13 @@ func openStreams(ctx context.Context, js jetstream.JetStream, replicas int) erro
 			Replicas:    replicas,
 		},
 	} {
-		if _, err := js.CreateOrUpdateStream(ctx, config); err != nil {
+		// To create what is there already, unchanged, is nothing to the server; an
+		// update would interfere with a door that is at work on another node.
+		_, err := js.CreateStream(ctx, config)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			_, err = js.UpdateStream(ctx, config)
+		}
+		if err != nil {
 			return fmt.Errorf("cannot open the stream %s: %w", config.Name, err)
 		}
 	}

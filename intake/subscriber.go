@@ -79,7 +79,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if s.closed {
 		return nil, fmt.Errorf("subscribing to %s: %w", topic, errClosed)
 	}
-	incoming, err := s.consume(ctx, topic)
+	consumer, err := s.consume(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
@@ -95,16 +95,16 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 			case <-wanted.Done():
 			}
 		}()
-		for incoming != nil {
-			s.relay(wanted, incoming, out)
-			incoming = s.again(wanted, topic)
+		for consumer != nil {
+			s.relay(wanted, consumer, out)
+			consumer = s.again(wanted, topic)
 		}
 	})
 	return out, nil
 }
 
-// consume makes sure of the topic's consumer and begins to pull from it.
-func (s *Subscriber) consume(ctx context.Context, topic string) (jetstream.MessagesContext, error) {
+// consume makes sure of the topic's consumer.
+func (s *Subscriber) consume(ctx context.Context, topic string) (jetstream.Consumer, error) {
 	consumer, err := s.js.CreateOrUpdateConsumer(ctx, s.options.Stream, jetstream.ConsumerConfig{
 		Durable:       durableName(topic),
 		FilterSubject: topic,
@@ -116,73 +116,51 @@ func (s *Subscriber) consume(ctx context.Context, topic string) (jetstream.Messa
 	if err != nil {
 		return nil, fmt.Errorf("cannot subscribe to %s of stream %s: %w", topic, s.options.Stream, err)
 	}
-	incoming, err := consumer.Messages(jetstream.PullMaxMessages(2), jetstream.PullThresholdMessages(2))
-	if err != nil {
-		return nil, fmt.Errorf("cannot pull %s of stream %s: %w", topic, s.options.Stream, err)
-	}
-	return incoming, nil
+	return consumer, nil
 }
 
-// again takes up pulling after the server took the consumer away, or returns nil
-// when no more messages are wanted.
-func (s *Subscriber) again(wanted context.Context, topic string) jetstream.MessagesContext {
-	const pause = time.Second
-	for {
-		if wanted.Err() != nil || s.conn.IsClosed() {
-			return nil
+// again takes up a subscription after the server went or took the consumer away.
+// It returns nil when no more messages are wanted.
+func (s *Subscriber) again(wanted context.Context, topic string) jetstream.Consumer {
+	const pause = 200 * time.Millisecond
+	for told := false; wanted.Err() == nil && !s.conn.IsClosed(); told = true {
+		if !told {
+			s.options.Log.Warn("a subscription was interrupted; it is taken up again", "stream", s.options.Stream, "topic", topic)
 		}
-		s.options.Log.Warn("the subscription ended; trying again", "stream", s.options.Stream, "topic", topic)
 		select {
 		case <-wanted.Done():
 			return nil
 		case <-time.After(pause):
 		}
-		if incoming, err := s.consume(wanted, topic); err == nil {
-			return incoming
+		if consumer, err := s.consume(wanted, topic); err == nil {
+			return consumer
 		}
 	}
+	return nil
 }
 
 // relay hands over messages until no more are wanted or the consumer is gone.
 //
-// The iterator of nats.go looks only at the beginning of Next whether it must
-// ask the server for more, and does not ask while its last request is still
-// being sent. When the answer overtakes the end of the sending, it waits for 30
-// seconds with nothing asked for. Two requests ahead make that rare, and looking
-// again four times a second makes it short.
-func (s *Subscriber) relay(wanted context.Context, incoming jetstream.MessagesContext, out chan<- *message.Message) {
-	next := func() (jetstream.Msg, error) {
-		ctx, cancel := context.WithTimeout(wanted, 250*time.Millisecond)
-		defer cancel()
-		return incoming.Next(jetstream.NextContext(ctx))
-	}
-	for {
-		msg, err := next()
+// It asks for one message at a time. The iterator of nats.go would be quicker,
+// but asked for one message ahead it may wait for 30 seconds with nothing asked
+// for: it does not ask while its last request is still being sent, and when the
+// answer overtakes the end of the sending it does not look again.
+func (s *Subscriber) relay(wanted context.Context, consumer jetstream.Consumer, out chan<- *message.Message) {
+	for wanted.Err() == nil {
+		// A message that is on its way when wanted ends comes again after AckWait.
+		msg, err := consumer.Next(jetstream.FetchContext(wanted), jetstream.FetchHeartbeat(heartbeat))
 		switch {
 		case err == nil:
 			s.deliver(wanted, msg, out)
-		case errors.Is(err, context.DeadlineExceeded) && wanted.Err() == nil:
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			// The link is down; the client asks again when it is back.
-		default:
-			giveBack(incoming)
+		case !errors.Is(err, nats.ErrTimeout):
 			return
 		}
 	}
 }
 
-// giveBack ends the pulling and returns what had arrived meanwhile, which
-// otherwise would come again only after AckWait.
-func giveBack(incoming jetstream.MessagesContext) {
-	incoming.Drain()
-	for {
-		msg, err := incoming.Next()
-		if err != nil {
-			return
-		}
-		_ = msg.Nak() // if it is lost, AckWait does the same, later
-	}
-}
+// heartbeat is how often a server without messages says that it is there. After
+// twice that time the subscription is taken up anew.
+const heartbeat = 2 * time.Second
 
 // deliver hands over one message and waits for what becomes of it. An ack or nack
 // that gets lost on its way to the server means that the message is delivered

@@ -64,12 +64,15 @@ func TestServerRestart(t *testing.T) {
 	for next := 0; next < n; {
 		select {
 		case m := <-incoming:
-			if got := string(m.Payload); got == fmt.Sprint(next) {
-				next++
-			} else if next == 0 || got != fmt.Sprint(next-1) {
-				t.Fatalf("message %s where %d should be", got, next)
-			}
+			got := string(m.Payload)
 			m.Ack()
+			if got != fmt.Sprint(next) {
+				if next == 0 || got != fmt.Sprint(next-1) {
+					t.Fatalf("message %s where %d should be", got, next)
+				}
+				continue // its ack was lost with the server
+			}
+			next++
 			if next == n/3 || next == n/2 {
 				s.Shutdown()
 				s.WaitForShutdown()
@@ -89,7 +92,7 @@ func TestServerRestart(t *testing.T) {
 // first; a name that is no UUID is not taken over.
 func TestRepeatedHeader(t *testing.T) {
 	t.Parallel()
-	s, _ := startServer(t)
+	s := startServer(t)
 	conn := connect(t, s)
 	js, err := jetstream.New(conn)
 	if err != nil {
@@ -133,7 +136,7 @@ func TestRepeatedHeader(t *testing.T) {
 // it again and goes on.
 func TestConsumerTakenAway(t *testing.T) {
 	t.Parallel()
-	s, _ := startServer(t)
+	s := startServer(t)
 	conn := connect(t, s)
 	js, err := jetstream.New(conn)
 	if err != nil {
@@ -168,7 +171,7 @@ func TestConsumerTakenAway(t *testing.T) {
 
 func TestPublisherRefusesWhatHeadersCannotCarry(t *testing.T) {
 	t.Parallel()
-	s, _ := startServer(t)
+	s := startServer(t)
 	pub, err := NewPublisher(connect(t, s))
 	if err != nil {
 		t.Fatal(err)

@@ -69,14 +69,10 @@ func (l *Ledger) Freeze(ctx context.Context, f domain.Freeze) (FreezeReceipt, er
 	return r, nil
 }
 
-// carryOutError says that a freeze is ordered, and holds, and is not carried out
-// to its end.
-type carryOutError struct{ error }
-
-func (e carryOutError) Unwrap() error { return e.error }
-
-// orderAndCarryOut does one freeze at a time. The verdict stands when the error
-// is a carryOutError.
+// orderAndCarryOut puts an order into the ledger and carries it out. A verdict
+// other than the zero value says that the order is in the ledger, whatever the
+// error. The lock is held from before the order, so that this node's part is not
+// taken for another node's freeze.
 func (l *Ledger) orderAndCarryOut(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
 	l.freezing.Lock()
 	defer l.freezing.Unlock()
@@ -87,10 +83,7 @@ func (l *Ledger) orderAndCarryOut(ctx context.Context, as Caller, f domain.Freez
 	if err != nil || v.Outcome == domain.Rejected {
 		return v, err
 	}
-	if err := l.carryOut(ctx, f.ID); err != nil {
-		return v, carryOutError{err}
-	}
-	return v, nil
+	return v, l.carryOut(ctx, f.ID)
 }
 
 // finishEarlier carries out what is unfinished of the district's freezes when
@@ -138,9 +131,9 @@ func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (d
 //	rekeying   of listed persons' cohorts: a new key epoch, who stays wrapped under it
 //	keys       overwritten in their sectors
 //	people     the span purged from the people view's files
-//	purged     each enrolled holder's acknowledgement in the ledger
+//	purged     this node's holders' acknowledgements in the ledger
 //
-// The caller holds l.freezing.
+// The freezing lock is held.
 func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
 	f, ok := l.freeze(id)
 	if !ok {
@@ -180,6 +173,8 @@ func (l *Ledger) freeze(id domain.UUID) (projections.FreezeState, bool) {
 // the ledger acknowledges already, and which is there again, was put back from
 // somewhere: it is destroyed again, with a loud word.
 func (l *Ledger) resumeFreezes(ctx context.Context) error {
+	l.freezing.Lock()
+	defer l.freezing.Unlock()
 	for _, f := range l.register.Freezes() {
 		if f.PurgedBy(l.vaultHolder()) {
 			if err := l.destroyAgain(f.Order); err != nil {

@@ -88,7 +88,7 @@ func (l *Ledger) submitRun(ctx context.Context, as Caller, submissions []domain.
 // resumed at its first missing step when the ledger is next opened.
 func (l *Ledger) submitFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
 	v, err := l.orderAndCarryOut(ctx, as, f)
-	if unfinished := (carryOutError{}); err != nil && !errors.As(err, &unfinished) || v.Outcome == domain.Rejected {
+	if v.Outcome == 0 || v.Outcome == domain.Rejected {
 		return v, err
 	}
 	if err != nil {

@@ -9,7 +9,8 @@
 //	lock                    held while a process has the vault open
 //	pepper                  32 bytes; the identity of every token in the ledger
 //	cohorts.keys            a 512-byte sector per cohort, overwritten in place
-//	intake.key              the key that bundles are sealed to; retired ones below it
+//	intake.key              the key that bundles are sealed to; below it retired ones, until
+//	                        what was sealed to them has been taken in
 //	signing.key             the key that signs checkpoints, counts and receipts; retired public keys below it
 //	tokens/<role>           a bearer token per role, and the NATS password of centres
 //	sandbox-authority.key   in a sandbox ledger only
@@ -27,7 +28,8 @@
 // # What to back up
 //
 // The pepper, once, offline: without it no reference number finds its person.
-// The intake key if bundles wait long. The signing key, likewise offline: who has
+// Not the intake key: a freeze ends it, so that bundles that were copied on their
+// way end with it, and a copy would keep them readable. The signing key, likewise offline: who has
 // it can speak for the ledger, and without it the ledger speaks with a new one that
 // nobody has been told of. Never cohorts.keys together with the ledger: whoever has
 // an old copy of both reads what a freeze was to end. If cohorts.keys is copied at

@@ -62,21 +62,20 @@ func keyID(public []byte) [8]byte {
 // one given out; keys below it were given out earlier and stay until what was
 // sealed to them has been taken in.
 func openIntakeKeys(path string) ([]intakeKey, error) {
+	if err := finishReplacing(path); err != nil {
+		return nil, fmt.Errorf("cannot end a change of the intake key: %w", err)
+	}
 	content, err := readSecret(path)
 	if errors.Is(err, os.ErrNotExist) {
 		private, err := kem.GenerateKey()
 		if err != nil {
 			return nil, fmt.Errorf("cannot make the intake key: %w", err)
 		}
-		b, err := private.Bytes()
-		if err != nil {
-			return nil, fmt.Errorf("cannot make the intake key: %w", err)
+		keys := []intakeKey{newIntakeKey(private)}
+		if err := writeIntakeKeys(path, keys); err != nil {
+			return nil, err
 		}
-		defer clear(b)
-		if err := writeWhole(path, []byte(armour(intakeKeyLabel, b)+"\n")); err != nil {
-			return nil, fmt.Errorf("cannot write the intake key: %w", err)
-		}
-		return []intakeKey{newIntakeKey(private)}, nil
+		return keys, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the intake key: %w", err)
@@ -86,6 +85,24 @@ func openIntakeKeys(path string) ([]intakeKey, error) {
 		return nil, fmt.Errorf("cannot read the intake key %s: %w", path, err)
 	}
 	return keys, nil
+}
+
+// writeIntakeKeys writes the file of these keys, and leaves nothing of the one
+// before.
+func writeIntakeKeys(path string, keys []intakeKey) error {
+	var content []byte
+	defer func() { clear(content) }()
+	for _, k := range keys {
+		b, err := k.private.Bytes() // the key's own bytes, not a copy
+		if err != nil {
+			return fmt.Errorf("cannot write the intake key: %w", err)
+		}
+		content = append(content, armour(intakeKeyLabel, b)+"\n"...)
+	}
+	if err := replaceSecret(path, content); err != nil {
+		return fmt.Errorf("cannot write the intake key: %w", err)
+	}
+	return nil
 }
 
 func parseIntakeKeys(content []byte) ([]intakeKey, error) {
@@ -111,7 +128,9 @@ func parseIntakeKeys(content []byte) ([]intakeKey, error) {
 
 // IntakePublicKey returns the public key that centres seal bundles to, 1,216
 // bytes. It is no secret, but who can swap it on its way reads the bundles.
-func (v *Vault) IntakePublicKey() []byte { return append([]byte(nil), v.intake[0].public...) }
+func (v *Vault) IntakePublicKey() []byte {
+	return append([]byte(nil), (*v.intake.Load())[0].public...)
+}
 
 // SealBundle seals a bundle to a ledger's intake key, and returns with what to
 // open the reply. Both sides give the same info, such as the subject that the
@@ -158,7 +177,7 @@ func (v *Vault) OpenBundle(sealed, info []byte) (bundle []byte, reply *ReplySeal
 	}
 	header, encapsulation := sealed[:bundleHeader], sealed[bundleHeader:bundleHeader+encapsulationSize]
 	var private hpke.PrivateKey
-	for _, k := range v.intake {
+	for _, k := range *v.intake.Load() {
 		if k.id == [8]byte(header[1:]) {
 			private = k.private
 		}

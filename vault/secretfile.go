@@ -75,6 +75,75 @@ func writeWhole(path string, content []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// replaceSecret puts content in the place of a secret file and leaves nothing of
+// what was there: a rename alone would leave the old bytes on the disk. The old
+// file keeps a name until it is overwritten, so that a crash at any step leaves
+// either the old secret or the new one, and [finishReplacing] finds the rest.
+func replaceSecret(path string, content []byte) error {
+	if err := finishReplacing(path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, privateFile)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, wipe(path+".new"))
+	}
+	if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return wipe(path + ".old")
+}
+
+// finishReplacing ends what a crash left of [replaceSecret]: the old secret is
+// put back if the new one is not in its place yet, and what is left over is
+// overwritten.
+func finishReplacing(path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		if err := os.Rename(path+".old", path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return errors.Join(wipe(path+".new"), wipe(path+".old"))
+}
+
+// wipe overwrites a file in its place, flushes it and removes it. That the file
+// is not there is no error.
+func wipe(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		_, err = f.Write(make([]byte, info.Size()))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

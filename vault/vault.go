@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -17,8 +18,10 @@ type Vault struct {
 	lock   *os.File
 	pepper *pepper
 	keys   *keyring
-	intake []intakeKey // the current one first
 	tokens map[string]string
+
+	rotating sync.Mutex                  // held while the intake keys change
+	intake   atomic.Pointer[[]intakeKey] // the current one first; what it points at never changes
 
 	sandbox sync.Mutex // held while the sandbox authority key is made
 
@@ -64,9 +67,11 @@ func Open(dir string) (_ *Vault, err error) {
 	if v.pepper, err = openPepper(filepath.Join(dir, "pepper"), fresh); err != nil {
 		return nil, err
 	}
-	if v.intake, err = openIntakeKeys(filepath.Join(dir, "intake.key")); err != nil {
+	intake, err := openIntakeKeys(filepath.Join(dir, intakeKeyFile))
+	if err != nil {
 		return nil, err
 	}
+	v.intake.Store(&intake)
 	if v.keysToSign, err = openSigningKey(filepath.Join(dir, signingKeyFile)); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ const (
 	opAuthorityKey      = "adopt-authority-key"
 	opAudit             = "audit"
 	opIntakeKey         = "intake-key"
+	opStatement         = "count-statement"
+	opProof             = "proof"
+	opReceipt           = "freeze-receipt"
 	opHealth            = "health"
 )
 
@@ -47,6 +50,9 @@ var allowed = map[string][]string{
 	opAuthorityKey:      {},
 	opAudit:             {vault.RoleAuditor},
 	opIntakeKey:         vault.Roles(),
+	opStatement:         {vault.RoleOfficer, vault.RoleAnalyst, vault.RoleAuditor},
+	opProof:             {vault.RoleOperator, vault.RoleAuditor},
+	opReceipt:           {vault.RoleOfficer, vault.RoleOperator, vault.RoleAuditor},
 	opHealth:            {anybody},
 }
 

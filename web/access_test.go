@@ -35,6 +35,9 @@ func TestWhoMayCallWhat(t *testing.T) {
 		{opAuthorityKey, "POST", "/v1/authority-key", `{"public_key":"none"}`, []string{authority}},
 		{opAudit, "GET", "/v1/audit", "", []string{auditor, authority}},
 		{opIntakeKey, "GET", "/v1/intake-key", "", vault.Roles()},
+		{opStatement, "GET", "/v1/districts/208/statement", "", []string{officer, analyst, auditor, authority}},
+		{opProof, "GET", "/v1/ledger/proof?commit=1", "", []string{operator, auditor, authority}},
+		{opReceipt, "GET", "/v1/freezes/" + idOf(9, 1).String() + "/receipt", "", []string{officer, operator, auditor, authority}},
 	}
 	tested := map[string]bool{opHealth: true}
 	for _, route := range routes {

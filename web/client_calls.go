@@ -63,11 +63,19 @@ func (c *Client) Submit(ctx context.Context, submissions []domain.Submission) ([
 
 // Counts answers the count-only view, as [ledger.Ledger.Counts] does.
 func (c *Client) Counts(ctx context.Context, q projections.CountsQuery) (projections.CountsResult, error) {
-	code := everywhere
+	code, query := countsPath(q)
+	return call[projections.CountsResult](ctx, c, callPatience, request{
+		method: http.MethodGet, path: "/v1/districts/" + code + "/counts", query: query,
+	})
+}
+
+// countsPath is a count query on the wire: the district in the path, and the rest.
+func countsPath(q projections.CountsQuery) (code string, query url.Values) {
+	code = everywhere
 	if q.District != 0 {
 		code = districtText(q.District)
 	}
-	query := url.Values{}
+	query = url.Values{}
 	by := make([]string, len(q.By))
 	for i, d := range q.By {
 		by[i] = d.String()
@@ -77,9 +85,7 @@ func (c *Client) Counts(ctx context.Context, q projections.CountsQuery) (project
 		query.Set("as_of", q.AsOf.String())
 	}
 	set(query, "as_known", timeText(q.AsKnown))
-	return call[projections.CountsResult](ctx, c, callPatience, request{
-		method: http.MethodGet, path: "/v1/districts/" + code + "/counts", query: query,
-	})
+	return code, query
 }
 
 // Person opens one person's details for an officer, as [ledger.Ledger.Person]
@@ -169,15 +175,6 @@ func (c *Client) VerifyProjections(ctx context.Context, names []string, tell fun
 // Info describes the ledger.
 func (c *Client) Info(ctx context.Context) (ledger.Info, error) {
 	return call[ledger.Info](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/ledger"})
-}
-
-// Verify recomputes the whole ledger, as [ledger.Ledger.Verify] does.
-func (c *Client) Verify(ctx context.Context, tell func(done, total uint64)) (ledger.VerifyReport, error) {
-	return await[ledger.VerifyReport](ctx, c, request{method: http.MethodPost, path: "/v1/ledger/verify"}, func(p progress) {
-		if tell != nil {
-			tell(p.Done, p.Total)
-		}
-	})
 }
 
 // AdoptAuthorityKey makes handovers go to this key from now on, as

@@ -86,9 +86,12 @@ func newProblem(status int, code, detail string) *Problem {
 func problemOf(err error) (p *Problem, known bool) {
 	var rejection *domain.Rejection
 	var unusable *projections.ViewError
+	var awaited *ledger.AwaitedError
 	switch {
 	case errors.As(err, &p):
 		return p, true
+	case errors.As(err, &awaited):
+		return newProblem(http.StatusConflict, "holders_awaited", awaited.Error()), true
 	case errors.Is(err, ledger.ErrFrozen):
 		return &Problem{Code: "frozen"}, true
 	case errors.Is(err, ledger.ErrBadRequest):

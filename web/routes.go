@@ -116,13 +116,9 @@ func (s *Server) register() {
 		OperationID: opVerifyLedger, Method: http.MethodPost, Path: "/v1/ledger/verify", Tags: tags("Operation"),
 		Summary:     "Read the whole ledger and recompute everything",
 		Description: "Lines of progress come first; the last line has the result.",
-	}, lineOf[workLine[ledger.VerifyReport]], func(hctx huma.Context, _ *struct{}) {
-		s.reading(hctx, func(ctx context.Context, out *lines) error {
-			return work(ctx, out, func(ctx context.Context, tell func(progress)) (ledger.VerifyReport, error) {
-				return s.ledger.Verify(ctx, func(done, total uint64) { tell(progress{Done: done, Total: total}) })
-			})
-		})
-	})
+	}, lineOf[workLine[ledger.VerifyReport]], s.verifyLedger)
+
+	s.registerEvidence()
 
 	answer(s, huma.Operation{
 		OperationID: opIntakeKey, Method: http.MethodGet, Path: "/v1/intake-key", Tags: tags("Submissions"),

@@ -53,6 +53,8 @@ func codeOf(err error) int {
 		return exitUsage
 	case errors.As(err, &rejected):
 		return exitRejected
+	case errors.As(err, new(*ledger.RewrittenError)):
+		return exitMismatch
 	}
 	return exitFailed
 }
@@ -71,7 +73,7 @@ func (p *program) complaint(err error) (says, hint string) {
 			fmt.Sprintf("the ledger has everything; fold the view anew with `bahi projections rebuild %s`", view.View)
 	case errors.As(err, &unreachable):
 		return "no service answers at " + unreachable.Server, "start one with `bahi serve`, or check the address"
-	case errors.As(err, &problem):
+	case errors.As(err, &problem) && !errors.Is(err, ledger.ErrUndecided) && !errors.Is(err, ledger.ErrClosed):
 		return p.problem(problem)
 	case errors.As(err, &rejected):
 		return rejection(err, rejected)
@@ -120,6 +122,10 @@ func (p *program) fault(err error) (says, hint string) {
 		return "the keys in " + p.keyDir() + " are another ledger's, or were made anew", "give the directory that this ledger was founded with, with --keys"
 	case is(eventstore.ErrFull), is(syscall.ENOSPC):
 		return "there is no space left on the disk of " + p.data, "free some, and do the same again; nothing that was acknowledged is lost, and nothing is stored twice"
+	case is(ledger.ErrUndecided):
+		return "the ledger could not confirm what was sent last", "submit the same again: what was stored answers as a duplicate"
+	case is(ledger.ErrClosed):
+		return "the ledger is shutting down; nothing of what was sent last was stored", "submit the same again later"
 	case is(nats.ErrAuthorization), is(nats.ErrAuthExpired):
 		return "the NATS server refuses the credentials", "centres give the service's token nats-centre with --token-file; others a file with --nats-creds"
 	case is(eventstore.ErrUnreachable) && p.nats == "":

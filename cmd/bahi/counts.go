@@ -16,6 +16,7 @@ import (
 
 func (p *program) countsCommand() *cobra.Command {
 	var district, by, asOf, asKnown string
+	var signed bool
 	c := &cobra.Command{
 		Use:   "counts --district CODE",
 		Short: "How many are registered, vaccinated and frozen in a district",
@@ -24,16 +25,31 @@ district where they were given. It names nobody, before a freeze or after.
 
 A count has two days: the one it happened (--as-of) and the one it was recorded
 (--as-known). --by day gives a row a day as known at --as-known; --by day-known a
-row a day as it was known at the end of that day: the curve as it was published.`,
+row a day as it was known at the end of that day: the curve as it was published.
+
+With --signed the counts come as a signed statement, which names the commits that were
+counted: whoever has the ledger can count again (bahi ledger verify --statement), and nobody
+can change a figure.`,
 		Example: `  bahi counts --data ./ledger --district 208
   bahi counts --data ./ledger --district 208 --by group,sex --as-of 2021-03-04 --json
-  bahi counts --data ./ledger --district 208 --by day-known --as-of 2021-04-03 --json`,
+  bahi counts --data ./ledger --district 208 --by day-known --as-of 2021-04-03 --json
+  bahi counts --data ./ledger --district 208 --signed > march.counts`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			q, err := countsQuery(district, by, asOf, asKnown)
 			if err != nil {
 				return usage("%w", err)
 			}
 			return p.with(c.Context(), vault.RoleOfficer, func(d door) error {
+				if signed {
+					note, err := d.CountStatement(c.Context(), q)
+					if err != nil {
+						return err
+					}
+					if p.json {
+						return p.print(map[string]string{"statement": string(note)})
+					}
+					return p.writeEvidence("", note)
+				}
 				result, err := d.Counts(c.Context(), q)
 				if err != nil {
 					return err
@@ -52,6 +68,7 @@ row a day as it was known at the end of that day: the curve as it was published.
 	f.StringVar(&by, "by", "", "break down by group, vaccine, sex, day or day-known, several with commas")
 	f.StringVar(&asOf, "as-of", "", "count what happened up to this day (default: today)")
 	f.StringVar(&asKnown, "as-known", "", "count what was recorded up to this time or the end of this day (default: now)")
+	f.BoolVar(&signed, "signed", false, "print a signed statement of the counts, without a breakdown")
 	must(c.MarkFlagRequired("district"))
 	return c
 }

@@ -43,7 +43,9 @@ type story struct {
 	data   string
 	ledger *ledger.Ledger
 	synth.Story
-	shown []string // what was shown, each measured in this run
+	saved   string               // a copy of the data from before the freeze
+	receipt ledger.FreezeReceipt // of the freeze
+	shown   []string             // what was shown, each measured in this run
 }
 
 func (p *program) demo(ctx context.Context, keep string, seed uint64) (err error) {
@@ -54,9 +56,10 @@ func (p *program) demo(ctx context.Context, keep string, seed uint64) (err error
 	}
 	defer cleanUp()
 	s := &story{program: p, ctx: ctx, data: data}
+	defer func() { os.RemoveAll(s.saved) }()
 	s.say("\nBahi: counts everyone and, when told to, remembers no one.\n\n")
 	s.say("  ledger   %s (a sandbox: recorded time follows the story)\n", data)
-	if s.ledger, err = ledger.Open(ctx, ledger.Config{Data: data, Sandbox: true}); err != nil {
+	if err = s.open(data); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.ledger.Close(context.WithoutCancel(ctx))) }()
@@ -71,7 +74,10 @@ func (p *program) demo(ctx context.Context, keep string, seed uint64) (err error
 		{"4 March, noon: one person is looked up", s.lookUp},
 		{"4 March, 18:00: the authority freezes the district", s.freezeDistrict},
 		{"After the freeze", s.afterwards},
+		{"A citizen asks for a certificate", s.authorityAnswers},
 		{"The ledger alone", s.rebuildAndVerify},
+		{"What an auditor takes home", s.auditReceipt},
+		{"The copy of the data from before the freeze", s.putBack},
 	} {
 		s.say("\n%s\n", chapter.title)
 		if err := chapter.tell(); err != nil {
@@ -194,6 +200,9 @@ func (s *story) lookUp() error {
 }
 
 func (s *story) freezeDistrict() error {
+	if err := s.save(); err != nil {
+		return err
+	}
 	start := time.Now()
 	h, err := heading("", "")
 	if err != nil {
@@ -217,6 +226,7 @@ func (s *story) freezeDistrict() error {
 			}
 		}
 	}
+	s.receipt = r
 	if r.People != s.AtFreeze.Registered || r.KeysDestroyed != int64(len(s.Groups)) {
 		return fmt.Errorf("the freeze covers %d people and destroyed %d keys", r.People, r.KeysDestroyed)
 	}

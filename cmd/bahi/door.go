@@ -16,6 +16,7 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/evidence"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -35,7 +36,11 @@ type door interface {
 	Rebuild(ctx context.Context, names []string, progress func(name string, done, total uint64)) error
 	VerifyProjections(ctx context.Context, names []string, progress func(name string, done, total uint64)) (ledger.VerifyReport, error)
 	Info(context.Context) (ledger.Info, error)
-	Verify(ctx context.Context, progress func(done, total uint64)) (ledger.VerifyReport, error)
+	VerifyKept(ctx context.Context, kept ledger.Kept, progress func(done, total uint64)) (ledger.VerifyReport, error)
+	Prove(ctx context.Context, commit uint64) (evidence.Proof, error)
+	ProveFrom(ctx context.Context, size uint64) (evidence.Proof, error)
+	Receipt(ctx context.Context, freeze domain.UUID, from ...uint64) (evidence.Receipt, error)
+	CountStatement(context.Context, projections.CountsQuery) ([]byte, error)
 	AdoptAuthorityKey(ctx context.Context, key vault.AuthorityPublicKey, at time.Time) error
 	AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error]
 	IntakeKey(context.Context) ([]byte, error)
@@ -104,6 +109,7 @@ func (p *program) config(log *slog.Logger) ledger.Config {
 		Data: p.data, Keys: p.keys,
 		NATS: p.nats, NATSCredentials: p.natsCreds,
 		Sandbox: p.sandbox, Log: log,
+		ReadsPerDay: p.readsPerDay,
 	}
 }
 

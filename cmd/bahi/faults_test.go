@@ -229,3 +229,54 @@ func TestSignalInTheMiddle(t *testing.T) {
 		})
 	}
 }
+
+// TestServiceEndsInTheMiddle ends a service while a centre submits to it. The
+// centre is told in one sentence; what it was told before stands.
+func TestServiceEndsInTheMiddle(t *testing.T) {
+	t.Parallel()
+	const lines = 20_000
+	data := filepath.Join(t.TempDir(), "ledger")
+	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0")
+	ready := readyService(t, service)
+	input := many(lines)
+
+	r, w := io.Pipe()
+	ended := make(chan outcome, 1)
+	go func() {
+		var words bytes.Buffer
+		args := []string{"submit", "--server", ready.url, "--token-file", filepath.Join(data+"-keys", "tokens", "centre"), "-"}
+		code := run(t.Context(), args, strings.NewReader(input), w, &words)
+		w.Close()
+		ended <- outcome{code: code, stderr: words.String()}
+	}()
+	printed := bufio.NewScanner(r)
+	var before strings.Builder
+	for n := 0; printed.Scan(); n++ {
+		fmt.Fprintln(&before, printed.Text())
+		if n == 1000 {
+			if err := service.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	o := <-ended
+	if fault := manners(o.stderr, o.code); fault != "" || o.code != exitFailed {
+		t.Errorf("%s exit code %d: %s", fault, o.code, o.stderr)
+	}
+	if !strings.Contains(o.stderr, " read and without a verdict\n") {
+		t.Errorf("the centre is not told what is to be sent again: %s", o.stderr)
+	}
+	if err := service.Wait(); err != nil {
+		t.Errorf("the service: %v", err)
+	}
+	acknowledged := verdicts(t, before.String())
+	if len(acknowledged) < 1000 || len(acknowledged) == lines {
+		t.Fatalf("%d verdicts before the end; it did not come in the middle", len(acknowledged))
+	}
+	again := mustExit(t, exitDone, strings.NewReader(input), "submit", "--data", data, "-")
+	for i, v := range verdicts(t, again.stdout) {
+		if i < len(acknowledged) && (v.Verdict != "duplicate" || v.ID != acknowledged[i].ID || v.Commit != acknowledged[i].Commit) {
+			t.Fatalf("acknowledged as %+v, and now %+v", acknowledged[i], v)
+		}
+	}
+}

@@ -27,8 +27,9 @@ func newRoot() *cobra.Command {
 
 // TestHelp holds the help of every verb to its golden file; -update writes them.
 func TestHelp(t *testing.T) {
-	t.Setenv("BAHI_NATS", "")
-	t.Setenv("BAHI_NATS_CREDS", "")
+	for _, name := range []string{"BAHI_NATS", "BAHI_NATS_CREDS", "BAHI_READS_PER_DAY"} {
+		t.Setenv(name, "")
+	}
 	dir := filepath.Join("testdata", "help")
 	golden := map[string]bool{}
 	for _, c := range everyVerb(newRoot()) {

@@ -51,11 +51,12 @@ type program struct {
 	nats, natsCreds string
 	json            bool
 	sandbox         bool
+	readsPerDay     int
 }
 
 // run parses and calls, and turns the error into an exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, readsPerDay: readsPerDay()}
 	root := p.root()
 	root.SetArgs(args)
 	return p.report(ctx, root.ExecuteContext(ctx))
@@ -89,7 +90,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 verify found a mismatch;
 	})
 	root.AddCommand(
 		p.demoCommand(), p.serveCommand(),
-		p.submitCommand(), p.countsCommand(), p.personCommand(), p.freezeCommand(), p.reversalCommand(),
+		p.submitCommand(), p.countsCommand(), p.personCommand(), p.freezeCommand(), p.receiptCommand(), p.reversalCommand(),
 		p.replayCommand(), p.projectionsCommand(), p.ledgerCommand(), p.auditCommand(), p.authorityCommand(),
 		p.synthCommand(), p.benchCommand(), p.completionCommand(),
 	)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,8 +45,18 @@ ledger is kept by an embedded JetStream server unless --nats names another.`,
 	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
 	f.StringVar(&listen, "listen", "127.0.0.1:8080", "address of the HTTP door")
 	f.StringVar(&listenNATS, "listen-nats", "", "address at which the embedded server takes centres' bundles (default: none)")
+	f.IntVar(&p.readsPerDay, "reads-per-day", readsPerDay(), "how many people's details one officer may open in a day; the variable BAHI_READS_PER_DAY sets it, too")
 	p.sandboxFlag(c)
 	return c
+}
+
+// readsPerDay is what the operator set for every verb that opens a ledger.
+func readsPerDay() int {
+	n, err := strconv.Atoi(os.Getenv("BAHI_READS_PER_DAY"))
+	if err != nil || n < 1 {
+		return ledger.DefaultReadsPerDay
+	}
+	return n
 }
 
 func (p *program) serve(ctx context.Context, listen, listenNATS string) (err error) {

@@ -8,7 +8,7 @@ import (
 )
 
 // exclusive are flags that cannot be given together.
-var exclusive = [][2]string{{"server", "data"}, {"server", "nats"}, {"nats", "listen-nats"}, {"approve", "reject"}}
+var exclusive = [][2]string{{"server", "data"}, {"server", "nats"}, {"nats", "listen-nats"}, {"approve", "reject"}, {"commit", "from"}, {"signed", "by"}}
 
 // strict makes a mistake in the arguments a usage error, everywhere and before
 // anything is done: a wrong verb, a surplus argument, a flag that is missing or

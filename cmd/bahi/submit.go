@@ -79,7 +79,11 @@ func (p *program) submit(ctx context.Context, name, as string, centre centreFlag
 	if closeErr := d.Close(); err == nil {
 		err = closeErr
 	}
-	fmt.Fprintf(p.stderr, "%s accepted, %s duplicate, %s rejected\n", grouped(tally.Accepted), grouped(tally.Duplicate), grouped(tally.Rejected))
+	summary := fmt.Sprintf("%s accepted, %s duplicate, %s rejected", grouped(tally.Accepted), grouped(tally.Duplicate), grouped(tally.Rejected))
+	if tally.Undecided > 0 {
+		summary += fmt.Sprintf(", %s read and without a verdict", grouped(tally.Undecided))
+	}
+	fmt.Fprintln(p.stderr, summary)
 	if err != nil {
 		return err
 	}
