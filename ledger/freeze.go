@@ -184,10 +184,7 @@ func (l *Ledger) resumeFreezes(ctx context.Context) error {
 		if l.done(f) {
 			continue
 		}
-		l.freezing.Lock()
-		err := l.carryOut(ctx, f.Order.Freeze)
-		l.freezing.Unlock()
-		if err != nil {
+		if err := l.carryOut(ctx, f.Order.Freeze); err != nil {
 			return err
 		}
 	}
