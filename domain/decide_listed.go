@@ -1,10 +1,7 @@
 package domain
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -33,34 +30,31 @@ func decideFreezeOfListed(k Known, s Freeze, mode FreezeMode) (Event, error) {
 		Day:      s.Day(),
 		Listed:   int64(len(k.Listed)),
 	}
-	people := map[Cohort]int64{}
-	for _, l := range k.Listed {
-		if l.Frozen {
-			continue
+	splits := slices.Clone(k.Splits)
+	slices.SortFunc(splits, func(a, b Split) int { return int(a.From.Group) - int(b.From.Group) }) // of a group one cohort is open
+	for _, split := range splits {
+		people := int64(0)
+		for _, l := range k.Listed {
+			if l.Frozen || l.Person.Cohort != split.From {
+				continue
+			}
+			people++
+			ordered.Moved = append(ordered.Moved, PersonMoved{
+				Person:  l.Token,
+				From:    split.From,
+				To:      split.To,
+				Sex:     l.Person.Sex,
+				Status:  l.Person.Status,
+				Day:     max(s.Day(), l.Person.Registered),
+				Pending: l.Person.hasPending(),
+			})
 		}
-		people[l.Person.Cohort]++
-		ordered.Moved = append(ordered.Moved, PersonMoved{
-			Person:  l.Token,
-			From:    l.Person.Cohort,
-			To:      k.Splits[l.Person.Cohort].To,
-			Sex:     l.Person.Sex,
-			Status:  l.Person.Status,
-			Day:     max(s.Day(), l.Person.Registered),
-			Pending: l.Person.hasPending(),
-		})
+		ordered.Groups = append(ordered.Groups, split.From.Group)
+		ordered.Cohorts = append(ordered.Cohorts, CohortSize{Cohort: split.To, People: people})
+		ordered.Rekeyed = append(ordered.Rekeyed, CohortEpoch{Cohort: split.From, Epoch: split.Epoch})
 	}
-	slices.SortFunc(ordered.Moved, func(a, b PersonMoved) int { return bytes.Compare(a.Person[:], b.Person[:]) })
-	for _, from := range slices.SortedFunc(maps.Keys(people), compareCohorts) {
-		split := k.Splits[from]
-		ordered.Groups = append(ordered.Groups, from.Group)
-		ordered.Cohorts = append(ordered.Cohorts, CohortSize{Cohort: split.To, People: people[from]})
-		ordered.Rekeyed = append(ordered.Rekeyed, CohortEpoch{Cohort: from, Epoch: split.Epoch})
-	}
+	slices.SortFunc(ordered.Moved, func(a, b PersonMoved) int { return slices.Compare(a.Person[:], b.Person[:]) })
 	return ordered, nil
-}
-
-func compareCohorts(a, b Cohort) int {
-	return cmp.Or(cmp.Compare(a.District, b.District), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Generation, b.Generation))
 }
 
 // shownPlaces is how many places of a list a sentence names.

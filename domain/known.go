@@ -28,8 +28,8 @@ type Known struct {
 	Open         []CohortSize // open cohorts in the order's scope, in ledger order of district, group, generation
 
 	// For a freeze of listed persons.
-	Listed []Listed         // one each, in the order of the list
-	Splits map[Cohort]Split // of every open cohort that somebody of the list belongs to
+	Listed []Listed // one each, in the order of the list
+	Splits []Split  // every open cohort that somebody of the list belongs to, each once
 }
 
 // Listed is what the register knows of somebody whom a freeze lists.
@@ -41,6 +41,7 @@ type Listed struct {
 
 // Split is what becomes of an open cohort some of whose people a freeze lists.
 type Split struct {
+	From  Cohort
 	To    Cohort // a generation that does not exist yet: where the listed go
 	Epoch uint16 // of the key of who stays
 }

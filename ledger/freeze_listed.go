@@ -85,7 +85,7 @@ func (l *Ledger) rewrap(ctx context.Context, f projections.FreezeState, c domain
 // knownListed gathers what the register knows of the persons that a freeze lists.
 func (l *Ledger) knownListed(d *projections.Draft, a *ask, k *domain.Known) error {
 	k.Listed = make([]domain.Listed, len(a.listed))
-	k.Splits = map[domain.Cohort]domain.Split{}
+	split := map[domain.Cohort]bool{}
 	for i, token := range a.listed {
 		person, err := d.Person(token)
 		if err != nil {
@@ -93,8 +93,9 @@ func (l *Ledger) knownListed(d *projections.Draft, a *ask, k *domain.Known) erro
 		}
 		frozen := person.IsRegistered() && d.Closed(person.Cohort)
 		k.Listed[i] = domain.Listed{Token: token, Person: person, Frozen: frozen}
-		if _, known := k.Splits[person.Cohort]; person.IsRegistered() && !frozen && !known {
-			k.Splits[person.Cohort] = d.Split(person.Cohort)
+		if c := person.Cohort; person.IsRegistered() && !frozen && !split[c] {
+			split[c] = true
+			k.Splits = append(k.Splits, d.Split(c))
 		}
 	}
 	return nil

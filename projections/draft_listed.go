@@ -209,5 +209,5 @@ func (d *Draft) Split(c domain.Cohort) domain.Split {
 	to := c
 	to.Generation, _ = d.generationsOf(rows, phase{c.District, c.Group})
 	to.Generation++
-	return domain.Split{To: to, Epoch: max(1, d.cohortIn(rows, c).epoch) + 1}
+	return domain.Split{From: c, To: to, Epoch: max(1, d.cohortIn(rows, c).epoch) + 1}
 }

@@ -8,7 +8,7 @@
 //
 //	lock                    held while a process has the vault open
 //	pepper                  32 bytes; the identity of every token in the ledger
-//	cohorts.keys            a 512-byte sector per cohort, overwritten in place
+//	cohorts.keys            a 512-byte sector per cohort and key epoch, overwritten in place
 //	intake.key              the key that bundles are sealed to; below it retired ones, until
 //	                        what was sealed to them has been taken in
 //	signing.key             the key that signs checkpoints, counts and receipts; retired public keys below it
@@ -40,7 +40,8 @@
 // # Other places for the keys
 //
 // Everything that is done with a cohort's key goes through keyring: ensure,
-// borrow, state, destroy. With HashiCorp Vault's transit engine ensure creates a
+// borrow, state, destroy,
+// and for freezes of listed persons nextEpoch and destroyBefore. With HashiCorp Vault's transit engine ensure creates a
 // derived key per cohort (deletion_allowed), borrow becomes a call to derive or
 // decrypt with the person token as context, and destroy deletes the key; its own
 // storage and snapshots are then what must forget. With PKCS#11 the cohort key
