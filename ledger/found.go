@@ -47,7 +47,11 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 func (l *Ledger) enrol(ctx context.Context, at time.Time) error {
 	var missing []domain.Event
 	enrolled := l.register.Holders()
-	for _, holder := range l.holders() {
+	holders := l.holders()
+	for _, h := range l.above {
+		holders = append(holders, h.Name)
+	}
+	for _, holder := range holders {
 		if !slices.Contains(enrolled, holder) {
 			missing = append(missing, domain.HolderEnrolled{Holder: holder})
 		}

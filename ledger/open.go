@@ -35,6 +35,11 @@ type Config struct {
 	// this node; DefaultReadsPerDay when 0.
 	ReadsPerDay int
 
+	// Holders makes the holders above the ledger, in the order in which a freeze
+	// comes to them. Whoever opens a ledger that has them enrolled gives the
+	// same, or its freezes wait. Nil: there are none.
+	Holders func(*eventstore.Store, *vault.Vault) []Holder
+
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: the machine's clock
 
@@ -70,6 +75,9 @@ type Ledger struct {
 	attending sync.WaitGroup     // who carries this node's part of other nodes' freezes
 	folding   chan struct{}      // closed when the runner has returned
 	folded    error              // what it returned; set before folding is closed
+
+	above   []Holder    // above the ledger
+	waiting atomic.Bool // one of them answered ErrWaits
 
 	founding sync.Mutex
 	founded  atomic.Bool // found has nothing left to do
@@ -137,6 +145,7 @@ func (l *Ledger) start(ctx context.Context) error {
 		return err
 	}
 	l.attendFreezes()
+	l.attendHolders()
 	return nil
 }
 
@@ -175,6 +184,9 @@ func (l *Ledger) openParts(ctx context.Context) error {
 	}
 	if l.store, err = eventstore.Open(ctx, storeConfig); err != nil {
 		return err
+	}
+	if l.config.Holders != nil {
+		l.above = l.config.Holders(l.store, l.vault)
 	}
 	return l.openViews(ctx)
 }
