@@ -45,6 +45,7 @@ type flight struct {
 	answers  []answer
 	closed   map[domain.Cohort][]domain.PhotoIDToken // of people born closed in this commit
 	bytes    int
+	spoiled  bool // the draft holds half of an event
 	attempts int
 	outcome  chan error // receives one value: nil when acknowledged
 }
@@ -125,6 +126,12 @@ func (c *committer) decideWaiting() {
 			c.pass(a)
 			kept = append(kept, a)
 			c.scanned = len(kept)
+		}
+		if c.next != nil && c.next.spoiled {
+			c.waiting = append(kept, c.waiting[i+1:]...)
+			c.redecide()
+			c.decideWaiting() // once more for each ask at most: it is left out then
+			return
 		}
 	}
 	clear(c.waiting[len(kept):])
@@ -216,7 +223,7 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 			// The draft may hold half of the event: leave it, and this ask out.
 			a.fault = err
 			f.answers = append(f.answers, answer{ask: a})
-			c.redecide()
+			f.spoiled = true
 			return
 		}
 		f.commit.District = district
