@@ -247,6 +247,9 @@ func (l *Ledger) openViews(ctx context.Context) (err error) {
 	if err := projections.CatchUp(ctx, l.store, l.register, nil); err != nil {
 		return err
 	}
+	if err := l.register.Settle(ctx); err != nil {
+		return err
+	}
 	l.runner = projections.NewRunner(l.store, l.people, l.counts, l.merkle)
 	l.runner.Attend(l.register)
 	return nil
