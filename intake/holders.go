@@ -254,65 +254,102 @@ func districts(order domain.FreezeOrdered) []domain.District {
 // headerSince says since when a bundle is in quarantine that was sealed again.
 const headerSince = "Bahi-Since"
 
-// reseal seals to the present key what in quarantine is sealed to a retired one,
-// the oldest first: should the stream be full, the oldest makes room, which has its
-// copy by then. A crash between a copy and the removal of what it is a copy of
-// leaves both, which are one bundle to the ledger. What does not open as its
-// subject's is left to end with the retired key.
+// reseal seals to the present key what in quarantine is sealed to a retired one. It
+// copies the quarantine behind itself and then purges what it copied: a removal one
+// by one would be flushed one by one. Should the stream be full, the oldest makes
+// room, which has its copy by then. A crash before the purge leaves both, which are
+// one bundle to the ledger.
 func (e *ending) reseal(ctx context.Context, s streams) error {
 	if s.quarantine == nil {
 		return nil
 	}
-	for next := uint64(1); ; {
-		msg, err := s.quarantine.GetMsg(ctx, next, jetstream.WithGetMsgSubject("quarantine.*.*"))
+	info, err := s.quarantine.Info(ctx)
+	if err != nil {
+		return err
+	}
+	last := info.State.LastSeq
+	var window []jetstream.PubAckFuture
+	for next := info.State.FirstSeq; next <= last; {
+		was, err := s.quarantine.GetMsg(ctx, next, jetstream.WithGetMsgSubject("quarantine.*.*"))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
+			break
 		}
 		if err != nil {
 			return err
 		}
-		next = msg.Sequence + 1
-		from, ok := quarantinedFrom(msg.Subject)
-		if !ok || e.keys.SealedToPresent(msg.Data) {
-			continue
+		if next = was.Sequence + 1; was.Sequence > last {
+			break
 		}
-		sealed, err := e.keys.ResealBundle(msg.Data, []byte(from.subject()))
-		if errors.Is(err, vault.ErrOtherKey) || errors.Is(err, vault.ErrCorrupt) || errors.Is(err, vault.ErrTooLarge) {
-			continue
-		}
+		is, err := e.again(was)
 		if err != nil {
 			return err
 		}
-		if err := e.replace(ctx, s, msg, sealed); err != nil {
+		if is == nil {
+			continue
+		}
+		future, err := s.js.PublishMsgAsync(is, jetstream.WithMsgID("again "+strconv.FormatUint(was.Sequence, 10)))
+		if err != nil {
 			return err
+		}
+		if window = append(window, future); len(window) == copiesAtATime {
+			if err := stored(ctx, window); err != nil {
+				return err
+			}
+			window = window[:0]
 		}
 	}
+	if err := stored(ctx, window); err != nil {
+		return err
+	}
+	return s.quarantine.Purge(ctx, jetstream.WithPurgeSequence(last+1))
 }
 
-// replace puts a bundle that was sealed again in the place of what it was before,
-// which it does not outlive by being sealed again.
-func (e *ending) replace(ctx context.Context, s streams, was *jetstream.RawStreamMsg, sealed []byte) error {
+// copiesAtATime bounds the copies that the server has not acknowledged: 64 MiB.
+const copiesAtATime = 64
+
+// stored waits for the server's acknowledgements.
+func stored(ctx context.Context, window []jetstream.PubAckFuture) error {
+	for _, f := range window {
+		select {
+		case <-f.Ok():
+		case err := <-f.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// again is what takes a bundle's place in quarantine, or nil when its time there is
+// over: it does not live longer by being sealed again. What does not open as its
+// subject's stays as it is, and ends with the retired key.
+func (e *ending) again(was *jetstream.RawStreamMsg) (*nats.Msg, error) {
 	since, err := time.Parse(time.RFC3339, was.Header.Get(headerSince))
 	if err != nil {
 		since = was.Time
 	}
-	if time.Since(since) < maxQuarantineAge {
-		is := nats.NewMsg(was.Subject)
-		is.Data = sealed
-		for name, values := range was.Header {
-			if !strings.HasPrefix(name, "Nats-") {
-				is.Header[name] = values
-			}
-		}
-		is.Header.Set(headerSince, since.UTC().Format(time.RFC3339))
-		if _, err := s.js.PublishMsg(ctx, is, jetstream.WithMsgID("again "+strconv.FormatUint(was.Sequence, 10))); err != nil {
-			return err
+	if time.Since(since) >= maxQuarantineAge {
+		return nil, nil
+	}
+	is := nats.NewMsg(was.Subject)
+	is.Data = was.Data
+	if from, ok := quarantinedFrom(was.Subject); ok && !e.keys.SealedToPresent(was.Data) {
+		sealed, err := e.keys.ResealBundle(was.Data, []byte(from.subject()))
+		switch {
+		case err == nil:
+			is.Data = sealed
+		case !errors.Is(err, vault.ErrOtherKey) && !errors.Is(err, vault.ErrCorrupt) && !errors.Is(err, vault.ErrTooLarge):
+			return nil, err
 		}
 	}
-	if err := s.quarantine.DeleteMsg(ctx, was.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return err
+	for name, values := range was.Header {
+		if !strings.HasPrefix(name, "Nats-") {
+			is.Header[name] = values
+		}
 	}
-	return nil
+	is.Header.Set(headerSince, since.UTC().Format(time.RFC3339))
+	return is, nil
 }
 
 // quarantinedFrom reads a subject of the quarantine.

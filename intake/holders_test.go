@@ -297,14 +297,10 @@ func TestEndingIsResumed(t *testing.T) {
 			}
 		}},
 		{"quarantine purged", purged},
-		{"copied, the original not removed", func(t *testing.T, e *ending, s streams, order domain.FreezeOrdered) {
+		{"copied, the originals not removed", func(t *testing.T, e *ending, s streams, order domain.FreezeOrdered) {
 			purged(t, e, s, order)
-			was := messages(t, s.js, streamQuarantine)[0]
-			sealed, err := e.keys.ResealBundle(was.Data, []byte("intake.212.212001"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := e.replace(t.Context(), streams{js: s.js, quarantine: forgetful{s.quarantine}}, was, sealed); err == nil {
+			s.quarantine = forgetful{s.quarantine}
+			if err := e.reseal(t.Context(), s); err == nil {
 				t.Fatal("the cut did not happen")
 			}
 		}},
@@ -372,7 +368,9 @@ func TestEndingIsResumed(t *testing.T) {
 // forgetful is a stream whose messages are not removed: the process is gone.
 type forgetful struct{ jetstream.Stream }
 
-func (forgetful) DeleteMsg(context.Context, uint64) error { return errors.New("the process is gone") }
+func (forgetful) Purge(context.Context, ...jetstream.StreamPurgeOpt) error {
+	return errors.New("the process is gone")
+}
 
 // TestEndingWithoutADoor: where no bundle ever came there is nothing to end, and
 // the key that centres know stays.
