@@ -124,7 +124,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 	}
 	l.append = l.store.Append
 	l.cancel = func() {}
-	go (&committer{Ledger: l, blocked: map[domain.PersonToken]bool{}}).run()
+	go (&committer{Ledger: l, blocked: map[[domain.TokenSize]byte]bool{}}).run()
 	if err := l.start(ctx); err != nil {
 		return nil, errors.Join(err, l.Close(context.WithoutCancel(ctx)))
 	}
@@ -292,7 +292,8 @@ func (l *Ledger) Close(ctx context.Context) error {
 		select {
 		case <-l.stopped:
 		case <-ctx.Done():
-			l.closed = ctx.Err()
+			l.closed = errors.Join(ctx.Err(), l.store.Close())
+			<-l.stopped // soon: what is queued is answered with the store's error
 		}
 		l.lastCheckpoint(ctx)
 		l.cancel()
@@ -300,6 +301,8 @@ func (l *Ledger) Close(ctx context.Context) error {
 			<-l.folding
 		}
 		l.attending.Wait()
+		l.freezing.Lock() // a freeze that a caller carries out has come to its next step, and no further
+		defer l.freezing.Unlock()
 		l.closed = errors.Join(l.closed, l.release())
 	})
 	return l.closed
