@@ -62,10 +62,14 @@ var measures = []measure{
 	{"rebuild_counts", "raw JetStream, same messages read", rebuild("counts")},
 	{"rebuild_people", "raw JetStream, same messages read", rebuild("people")},
 	{"rebuild_register", "raw JetStream, same messages read", rebuild("register")},
+	{"rebuild_merkle", "raw JetStream, same messages read", rebuild("merkle")},
 	{"replay_commits", "raw JetStream, one event a message, read", replayCommits},
 	{"counts_query", "", countsQuery},
 	{"person_read", "", personRead},
 	{"freeze", "", freeze},
+	{"freeze_refusal", "", freezeRefusal},
+	{"frozen_people", "", rebuildFrozen("people")},
+	{"frozen_register", "", rebuildFrozen("register")},
 }
 
 // Run measures and tells each figure as it is there: the median round of each.

@@ -2,10 +2,8 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/ledger"
 	"bahi/projections"
@@ -111,19 +109,4 @@ func repeat(times int, ask func(i int) error) (sample, error) {
 	}
 	s.took = time.Since(start)
 	return s, nil
-}
-
-// freeze freezes everybody, up to the receipt. Its events are people.
-func freeze(ctx context.Context, o Options) (sample, error) {
-	return with(ctx, o, func(l *ledger.Ledger) (sample, error) {
-		start := time.Now()
-		r, err := l.Freeze(ctx, domain.Freeze{
-			Heading: heading(9, 1, time.Now()), District: district, Mode: domain.Erase, Order: "BENCH/1", By: "bench",
-		})
-		if err == nil && r.People == 0 {
-			err = fmt.Errorf("nobody was frozen")
-		}
-		took := time.Since(start)
-		return sample{events: int(r.People), took: took, latencies: []time.Duration{took}}, err
-	})
 }

@@ -94,16 +94,39 @@ func (s *Store) AppendRead(ctx context.Context, r AuditRead, barrier uint64) err
 // the ledger is order. From then on every read is refused that knows an older
 // barrier only. On success the barrier is flushed to disk; after an error it may
 // stand or not, and is appended again: two barriers are as good as one.
+//
+// Barriers never go back: where one stands for a later order already, it is
+// returned instead. A node that learned of the last one alone would otherwise read
+// under a freeze between the two orders that it has not folded.
 func (s *Store) AppendBarrier(ctx context.Context, order uint64) (barrier uint64, err error) {
 	m := wire.AuditBarrier{Order: order}
 	data, err := m.MarshalVT()
 	if err != nil {
 		return 0, fmt.Errorf("append a barrier: %w", err)
 	}
-	if barrier, err = s.publish(ctx, subjectBarrier, data); err != nil {
-		return 0, fmt.Errorf("append a barrier: %w", err)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for {
+		last, stands, err := s.LastBarrier(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if stands > order {
+			return last, nil
+		}
+		barrier, err = s.publish(ctx, subjectBarrier, data, jetstream.WithExpectLastSequenceForSubject(last, subjectBarrier))
+		if err == nil {
+			return barrier, nil
+		}
+		if !errors.Is(err, errSequence) {
+			return 0, fmt.Errorf("append a barrier: %w", err)
+		}
+		select { // another node's barrier came first, or is on its way
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return 0, fmt.Errorf("append a barrier: %w", ctx.Err())
+		}
 	}
-	return barrier, nil
 }
 
 // LastBarrier returns the sequence of the last barrier and the sequence, in the

@@ -179,3 +179,24 @@ func TestForeignAudit(t *testing.T) {
 		t.Errorf("a foreign barrier: %v", err)
 	}
 }
+
+// Two nodes raise barriers for two orders, the later order's first: the last
+// barrier still tells a node to fold through both.
+func TestBarriersNeverGoBack(t *testing.T) {
+	t.Parallel()
+	s, err := eventstore.Open(t.Context(), eventstore.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	later, err := s.AppendBarrier(t.Context(), 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if barrier, err := s.AppendBarrier(t.Context(), 10); err != nil || barrier != later {
+		t.Errorf("the earlier order's barrier: %d, %v, want %d", barrier, err, later)
+	}
+	if _, order, err := s.LastBarrier(t.Context()); err != nil || order != 12 {
+		t.Errorf("the last barrier carries order %d (%v), want 12", order, err)
+	}
+}

@@ -229,6 +229,7 @@ func TestUnfit(t *testing.T) {
 		"deny purging":               func(c *jetstream.StreamConfig) { c.DenyPurge = false },
 		"stored in files":            func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
 		"maximal age":                func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
+		"flushed before":             func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode },
 		"maximal number of messages": func(c *jetstream.StreamConfig) { c.MaxMsgs = 1000 },
 		"messages a subject":         func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 },
 		"discard new":                func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },

@@ -96,6 +96,7 @@ func unfit(got, want jetstream.StreamConfig) []string {
 	slices.Sort(want.Subjects)
 	must(slices.Equal(got.Subjects, want.Subjects), "its subjects must be "+strings.Join(want.Subjects, " and "))
 	must(got.Storage == jetstream.FileStorage, "it must be stored in files")
+	must(got.PersistMode == jetstream.DefaultPersistMode, "it must be flushed before it acknowledges")
 	must(got.DenyDelete, "it must deny deleting messages")
 	must(got.DenyPurge, "it must deny purging")
 	must(got.Retention == jetstream.LimitsPolicy, "its retention must be by limits")

@@ -39,15 +39,16 @@ func (l *Ledger) takeReading(ctx context.Context, officer string) error {
 		r.day, r.counts = today, map[string]int{}
 	}
 	if !r.known {
+		recorded := map[string]int{}
 		for read, err := range l.store.Audit(ctx, 0) {
 			if err != nil {
 				return err
 			}
 			if domain.DayOf(read.At) == today {
-				r.counts[read.Officer]++
+				recorded[read.Officer]++
 			}
 		}
-		r.known = true
+		r.counts, r.known = recorded, true
 	}
 	if r.counts[officer] >= limit {
 		return ErrTooManyReads

@@ -30,10 +30,10 @@ const (
 type committer struct {
 	*Ledger
 	waiting  []*ask
-	blocked  map[domain.PersonToken]bool // persons of asks that next passed over; their later asks wait too
-	scanned  int                         // waiting[:scanned] belongs to other districts than next
-	next     *flight                     // being decided
-	inflight *flight                     // being flushed
+	blocked  map[[domain.TokenSize]byte]bool // what asks that next passed over are about; later asks about it wait too
+	scanned  int                             // waiting[:scanned] belongs to other districts than next
+	next     *flight                         // being decided
+	inflight *flight                         // being flushed
 
 	refreshing []chan error // who waits for the register to know the head
 }
@@ -45,6 +45,7 @@ type flight struct {
 	answers  []answer
 	closed   map[domain.Cohort][]domain.PhotoIDToken // of people born closed in this commit
 	bytes    int
+	spoiled  bool // the draft holds half of an event
 	attempts int
 	outcome  chan error // receives one value: nil when acknowledged
 }
@@ -107,8 +108,8 @@ func (c *committer) gather() {
 }
 
 // decideWaiting decides into the next commit whatever belongs to its district
-// and fits. Asks of other districts stay, and so do later asks about the same
-// persons: what a sender put in order is decided in that order.
+// and fits. Asks of other districts stay, and so do later asks about the same:
+// what a sender put in order is decided in that order.
 func (c *committer) decideWaiting() {
 	if c.next != nil && c.next.full() {
 		return
@@ -126,6 +127,12 @@ func (c *committer) decideWaiting() {
 			kept = append(kept, a)
 			c.scanned = len(kept)
 		}
+		if c.next != nil && c.next.spoiled {
+			c.waiting = append(kept, c.waiting[i+1:]...)
+			c.redecide()
+			c.decideWaiting() // once more for each ask at most: it is left out then
+			return
+		}
 	}
 	clear(c.waiting[len(kept):])
 	c.waiting = kept
@@ -133,8 +140,10 @@ func (c *committer) decideWaiting() {
 
 // take decides a into the next commit, or answers false when it must wait.
 func (c *committer) take(a *ask, passed []*ask) bool {
-	if a.named && c.blocked[a.person] {
-		return false
+	for about := range a.about {
+		if c.blocked[about] {
+			return false
+		}
 	}
 	if c.sandbox.Load() && len(passed) > 0 && domain.DayOf(a.when()) > domain.DayOf(passed[0].when()) {
 		return false // history is replayed day by day, over all districts
@@ -154,10 +163,26 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 	return true
 }
 
-// pass notes that a waits, and so must what comes later about the same person.
+// pass notes that a waits, and so must what comes later about the same.
 func (c *committer) pass(a *ask) {
-	if a.named {
-		c.blocked[a.person] = true
+	for about := range a.about {
+		c.blocked[about] = true
+	}
+}
+
+// about yields what the verdict on a may depend on, or change: the submission's
+// id, the person, the photo ID and mobile number, the request.
+func (a *ask) about(yield func([domain.TokenSize]byte) bool) {
+	if a.submission == nil || a.refused != nil || !yield(a.id) || a.named && !yield(a.person) {
+		return
+	}
+	switch s := a.submission.(type) {
+	case domain.Registration:
+		_ = yield(a.tokens.PhotoID) && yield(a.tokens.Mobile)
+	case domain.ReversalRequest:
+		yield(s.ID)
+	case domain.ReversalDecision:
+		yield(s.Request)
 	}
 }
 
@@ -213,10 +238,9 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 	made, err := c.decide(f.draft, a, c.recorded(f.draft, a))
 	if err == nil && made.entry != nil {
 		if err = f.draft.Add(*made.entry, made.tokens); err != nil {
-			// The draft may hold half of the event: leave it, and this ask out.
 			a.fault = err
 			f.answers = append(f.answers, answer{ask: a})
-			c.redecide()
+			f.spoiled = true
 			return
 		}
 		f.commit.District = district
@@ -262,13 +286,13 @@ func (c *committer) recorded(d *projections.Draft, a *ask) time.Time {
 }
 
 // launch appends the next commit, or, when nothing in it is to be appended,
-// answers what was decided: everything it rests on is flushed by now.
+// answers what was decided.
 func (c *committer) launch() {
 	f := c.next
 	c.next, c.scanned = nil, 0
 	clear(c.blocked)
 	if len(f.commit.Entries) == 0 {
-		f.answer(nil)
+		c.answerUnfenced(f)
 		return
 	}
 	if err := f.keepPhotoIDs(); err != nil {
@@ -277,6 +301,25 @@ func (c *committer) launch() {
 	}
 	c.inflight = f
 	c.send(f)
+}
+
+// answerUnfenced answers what leads to no commit. Everything of this node that it
+// rests on is flushed by now; what other nodes have written, which a commit would
+// have met as a conflict, is looked for.
+func (c *committer) answerUnfenced(f *flight) {
+	if c.config.NATS == "" { // nobody else writes
+		f.answer(nil)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
+	defer cancel()
+	before := c.register.Folded()
+	_, err := c.foldTail(ctx, [16]byte{})
+	if c.register.Folded() != before {
+		c.requeue(f)
+		return
+	}
+	f.answer(err)
 }
 
 // keep notes the photo ID of somebody who is born closed.
@@ -368,8 +411,8 @@ func (c *committer) resolve(f *flight, cause error) {
 			c.log.Warn("the ledger cannot be read", "error", err)
 		}
 		c.inflight = nil
+		c.redecide() // first, so that f comes to stand before it
 		c.requeue(f)
-		c.redecide()
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -47,7 +46,11 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 func (l *Ledger) enrol(ctx context.Context, at time.Time) error {
 	var missing []domain.Event
 	enrolled := l.register.Holders()
-	for _, holder := range l.holders() {
+	holders := l.holders()
+	for _, h := range l.above {
+		holders = append(holders, h.Name)
+	}
+	for _, holder := range holders {
 		if !slices.Contains(enrolled, holder) {
 			missing = append(missing, domain.HolderEnrolled{Holder: holder})
 		}
@@ -115,18 +118,17 @@ func lock(path string) (*os.File, error) {
 // the holders of details that a freeze waits for.
 func nodeName(path string) (string, error) {
 	b, err := os.ReadFile(path)
-	if err == nil {
+	if err == nil && len(b) > 0 {
 		return string(b), nil
 	}
-	if !errors.Is(err, os.ErrNotExist) {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("read the node's name: %w", err)
 	}
 	var id [4]byte
 	rand.Read(id[:])
 	name := hex.EncodeToString(id[:])
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, []byte(name), 0o600); err != nil {
+	if err := replaceFile(path, []byte(name)); err != nil {
 		return "", fmt.Errorf("write the node's name: %w", err)
 	}
-	return name, os.Rename(temporary, filepath.Clean(path))
+	return name, nil
 }

@@ -131,7 +131,9 @@ func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (d
 //	rekeying   of listed persons' cohorts: a new key epoch, who stays wrapped under it
 //	keys       overwritten in their sectors
 //	people     the span purged from the people view's files
-//	purged     this node's holders' acknowledgements in the ledger
+//	holders    what is above the ledger: bundles that wait, and the quarantine
+//
+// Each holder's acknowledgement is in the ledger before the next step.
 //
 // The freezing lock is held.
 func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
@@ -150,6 +152,7 @@ func (l *Ledger) carryOut(ctx context.Context, id domain.UUID) error {
 		{"begin a new key epoch", l.rekey},
 		{"destroy the keys", l.destroyKeys},
 		{"purge the people view", l.purgePeople},
+		{"purge what is above the ledger", l.purgeHolders},
 	}
 	for _, step := range steps {
 		if err := step.do(ctx, f); err != nil {
@@ -230,9 +233,11 @@ func (l *Ledger) holders() []string {
 	return []string{l.peopleHolder(), l.vaultHolder(), l.registerHolder()}
 }
 
-// done tells whether all of this node's holders have acknowledged the freeze.
+// done tells whether all of this node's holders have acknowledged the freeze, and
+// those above the ledger.
 func (l *Ledger) done(f projections.FreezeState) bool {
-	return !slices.ContainsFunc(l.holders(), func(h string) bool { return !f.PurgedBy(h) })
+	return !slices.ContainsFunc(l.holders(), func(h string) bool { return !f.PurgedBy(h) }) &&
+		!slices.ContainsFunc(l.above, func(h Holder) bool { return h.dueOf(f) })
 }
 
 func cohorts(o domain.FreezeOrdered) []domain.Cohort {

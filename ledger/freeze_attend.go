@@ -58,6 +58,10 @@ func (l *Ledger) attendFreezes() {
 	after := l.register.Folded()
 	l.attending.Go(func() {
 		ctx := l.following
+		// An order may have been folded while earlier freezes were resumed.
+		if err := l.attend(ctx); err != nil && ctx.Err() == nil {
+			l.log.Error(notAttended, "error", err)
+		}
 		for _, err := range l.store.Read(ctx, eventstore.Reading{After: after, Only: eventstore.Filter{Orders: true}, Follow: true}) {
 			if err == nil {
 				err = l.attend(ctx)
@@ -66,18 +70,18 @@ func (l *Ledger) attendFreezes() {
 				return
 			}
 			if err != nil {
-				l.log.Error("a freeze that another node ordered is not complete here; it is resumed at the next start", "error", err)
+				l.log.Error(notAttended, "error", err)
 			}
 		}
 	})
 }
 
-// attend does what is due of this node's part, unless this node is carrying a
-// freeze out itself.
+const notAttended = "a freeze that another node ordered is not complete here; it is resumed at the next start"
+
+// attend does what is due of this node's part. It waits for a freeze that this
+// node carries out: no further order may come to remind it.
 func (l *Ledger) attend(ctx context.Context) error {
-	if !l.freezing.TryLock() {
-		return nil
-	}
+	l.freezing.Lock()
 	defer l.freezing.Unlock()
 	if err := l.refresh(ctx); err != nil {
 		return err

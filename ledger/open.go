@@ -35,6 +35,11 @@ type Config struct {
 	// this node; DefaultReadsPerDay when 0.
 	ReadsPerDay int
 
+	// Holders makes the holders above the ledger, in the order in which a freeze
+	// comes to them. Whoever opens a ledger that has them enrolled gives the
+	// same, or its freezes wait. Nil: there are none.
+	Holders func(*eventstore.Store, *vault.Vault) []Holder
+
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: the machine's clock
 
@@ -70,6 +75,9 @@ type Ledger struct {
 	attending sync.WaitGroup     // who carries this node's part of other nodes' freezes
 	folding   chan struct{}      // closed when the runner has returned
 	folded    error              // what it returned; set before folding is closed
+
+	above   []Holder    // above the ledger
+	waiting atomic.Bool // one of them answered ErrWaits
 
 	founding sync.Mutex
 	founded  atomic.Bool // found has nothing left to do
@@ -116,7 +124,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 	}
 	l.append = l.store.Append
 	l.cancel = func() {}
-	go (&committer{Ledger: l, blocked: map[domain.PersonToken]bool{}}).run()
+	go (&committer{Ledger: l, blocked: map[[domain.TokenSize]byte]bool{}}).run()
 	if err := l.start(ctx); err != nil {
 		return nil, errors.Join(err, l.Close(context.WithoutCancel(ctx)))
 	}
@@ -137,6 +145,7 @@ func (l *Ledger) start(ctx context.Context) error {
 		return err
 	}
 	l.attendFreezes()
+	l.attendHolders()
 	return nil
 }
 
@@ -175,6 +184,9 @@ func (l *Ledger) openParts(ctx context.Context) error {
 	}
 	if l.store, err = eventstore.Open(ctx, storeConfig); err != nil {
 		return err
+	}
+	if l.config.Holders != nil {
+		l.above = l.config.Holders(l.store, l.vault)
 	}
 	return l.openViews(ctx)
 }
@@ -235,6 +247,9 @@ func (l *Ledger) openViews(ctx context.Context) (err error) {
 	if err := projections.CatchUp(ctx, l.store, l.register, nil); err != nil {
 		return err
 	}
+	if err := l.register.Settle(ctx); err != nil {
+		return err
+	}
 	l.runner = projections.NewRunner(l.store, l.people, l.counts, l.merkle)
 	l.runner.Attend(l.register)
 	return nil
@@ -277,7 +292,8 @@ func (l *Ledger) Close(ctx context.Context) error {
 		select {
 		case <-l.stopped:
 		case <-ctx.Done():
-			l.closed = ctx.Err()
+			l.closed = errors.Join(ctx.Err(), l.store.Close())
+			<-l.stopped // soon: what is queued is answered with the store's error
 		}
 		l.lastCheckpoint(ctx)
 		l.cancel()
@@ -285,6 +301,8 @@ func (l *Ledger) Close(ctx context.Context) error {
 			<-l.folding
 		}
 		l.attending.Wait()
+		l.freezing.Lock() // a freeze that a caller carries out has come to its next step, and no further
+		defer l.freezing.Unlock()
 		l.closed = errors.Join(l.closed, l.release())
 	})
 	return l.closed

@@ -223,3 +223,31 @@ func check(t testing.TB, l *Ledger) {
 		t.Errorf("projections verify: %v", m)
 	}
 }
+
+// A register that cannot take one event leaves that submission out, and decides
+// the others.
+func TestOneFaultLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir())
+	want(t, submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	batch := newBatch(3)
+	asks := make([]*ask, 3)
+	for i := range asks {
+		asks[i] = l.prepare(centre, registrationOf(10+i, muzaffarpur, domain.HealthCareWorker, "2021-01-16"))
+	}
+	asks[1] = &ask{district: muzaffarpur, event: domain.PersonRegistered{
+		Person: domain.PersonToken{1}, Sealed: []byte("what no key opens"),
+		Cohort: domain.Cohort{District: muzaffarpur, Group: domain.HealthCareWorker, Generation: 1},
+	}}
+	for i := range asks {
+		asks[i].batch, asks[i].place = batch, i
+	}
+	if err := l.enqueue(t.Context(), asks); err != nil {
+		t.Fatal(err)
+	}
+	verdicts, err := l.await(t.Context(), batch)
+	if err == nil || verdicts[0].Outcome != domain.Accepted || verdicts[1].Outcome != 0 || verdicts[2].Outcome != domain.Accepted {
+		t.Errorf("verdicts %+v, %v", verdicts, err)
+	}
+	check(t, l)
+}

@@ -541,3 +541,30 @@ func TestBornClosed(t *testing.T) {
 	}
 	checkPeople(t, a, p)
 }
+
+// A purge that comes while a rebuild has begun, and was not told the orders yet,
+// purges the live generation.
+func TestPurgeWhileARebuildBegins(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	a := newAuthor(t, 31, disk)
+	a.history(20)
+	p, err := OpenPeople("people", small(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	freeze := a.freeze(208, false)
+	if err := CatchUp(t.Context(), a.ledger, p, nil); err != nil {
+		t.Fatal(err)
+	}
+	next, number, err := p.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Purge(t.Context(), freeze); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(p.abandon(next, number), p.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -3,6 +3,7 @@ package projections
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -36,7 +37,8 @@ func (p *People) Purge(ctx context.Context, freeze domain.UUID) (Purged, error) 
 	p.folding.Unlock()
 	if building != nil {
 		defer building.readers.RUnlock()
-		if _, err := building.purge(ctx, freeze); err != nil {
+		// One that has only begun is told the orders before it folds anything.
+		if _, err := building.purge(ctx, freeze); err != nil && !errors.Is(err, ErrUnknownFreeze) {
 			return Purged{}, err
 		}
 	}

@@ -145,9 +145,7 @@ func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, progress f
 	if err := g.remove(old, oldNumber); err != nil {
 		return err
 	}
-	live := g.reading()
-	defer live.base().readers.RUnlock()
-	return live.settle(ctx, &g.folding)
+	return g.Settle(ctx)
 }
 
 // foretell tells a new generation the orders of the ledger through a sequence.

@@ -57,7 +57,8 @@ func (r *Runner) Attend(views ...View) {
 }
 
 // Run folds the ledger into the followed views until ctx ends, which is no
-// error, or a view cannot be folded. It tells the views all orders first.
+// error, or a view cannot be folded. It tells the views all orders first, and
+// purges from files that were put back from before a freeze what it had ended.
 //
 // Errors, as [ViewError]: [ErrOtherLedger]. A [TokensError]; those of the ledger.
 func (r *Runner) Run(ctx context.Context) (err error) {
@@ -75,6 +76,11 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 	}()
 	if err := prepare(ctx, r.ledger, r.followed...); err != nil {
 		return err
+	}
+	for _, v := range r.followed {
+		if err := v.Settle(ctx); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

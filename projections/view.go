@@ -35,6 +35,9 @@ type View interface {
 	// Fold folds commits that follow what is folded, in one batch with the
 	// checkpoint. After an error nothing of them is folded.
 	Fold(ctx context.Context, commits ...eventstore.Commit) error
+	// Settle purges what freezes have ended and the files still hold: those that
+	// were put back from before a freeze, or that a crash kept from being purged.
+	Settle(ctx context.Context) error
 	// Close flushes and closes. Nobody may be reading.
 	Close() error
 
@@ -55,7 +58,8 @@ type rows interface {
 	base() *database
 	foresee(orders []eventstore.Commit) error
 	fold(ctx context.Context, commits []eventstore.Commit) error
-	// settle purges, once a rebuilt generation is live, what is frozen.
+	// settle purges what is frozen and was not purged here: of a generation that
+	// was rebuilt, or of files that were put back from before a freeze.
 	settle(ctx context.Context, folding locker) error
 	// digest sums up what the rows mean, part by part, so that two generations
 	// folded through the same sequence are equal exactly when they answer alike.
@@ -265,6 +269,13 @@ func (g *generations[T, R]) Fold(ctx context.Context, commits ...eventstore.Comm
 		return err
 	}
 	return r.fold(ctx, commits)
+}
+
+// Settle costs a look at each freeze when there is nothing to purge.
+func (g *generations[T, R]) Settle(ctx context.Context) error {
+	live := g.reading()
+	defer live.base().readers.RUnlock()
+	return live.settle(ctx, &g.folding)
 }
 
 func (g *generations[T, R]) Close() error {

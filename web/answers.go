@@ -35,7 +35,9 @@ func (s *Server) counts(ctx context.Context, in *countsInput) (projections.Count
 	if err != nil {
 		return projections.CountsResult{}, err
 	}
-	return s.ledger.Counts(ctx, q)
+	result, err := s.ledger.Counts(ctx, q)
+	result.AsKnown = result.AsKnown.Truncate(time.Second) // told to the second, as the contract has it
+	return result, err
 }
 
 func (in *countsInput) query() (q projections.CountsQuery, err error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,7 @@ can change a figure.`,
 					return err
 				}
 				if p.json {
+					result.AsKnown = result.AsKnown.Truncate(time.Second) // told to the second, as the contract has it
 					return p.print(result)
 				}
 				return p.printCounts(result, q.By)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
+	"bahi/intake"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/synth"
@@ -219,7 +220,12 @@ func (s *story) freezeDistrict() error {
 	s.say("  order DL/2021/117: %s people of %d cohorts\n", grouped(r.People), r.KeysDestroyed)
 	s.say("  %d keys sealed to the national authority, then overwritten\n", r.KeysDestroyed)
 	for _, by := range r.Purged {
-		if by.Rows != nil {
+		switch {
+		case by.Holder == intake.HolderIntake:
+			s.say("  %s: %s bundles of centres waited\n", by.Holder, grouped(*by.Rows))
+		case by.Holder == intake.HolderQuarantine:
+			s.say("  %s: %s bundles removed\n", by.Holder, grouped(*by.Rows))
+		case by.Rows != nil:
 			s.say("  %s: %s records purged, %d files with a trace of them\n", by.Holder, grouped(*by.Rows), *by.Residue)
 			if *by.Residue != 0 || *by.Rows != s.AtFreeze.Registered {
 				return errors.New("the purge is not complete")

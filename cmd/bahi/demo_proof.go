@@ -12,7 +12,7 @@ import (
 
 // open opens the story's ledger, or a copy of it, with the story's keys.
 func (s *story) open(data string) (err error) {
-	s.ledger, err = ledger.Open(s.ctx, ledger.Config{Data: data, Keys: s.data + "-keys", Sandbox: true})
+	s.ledger, err = ledger.Open(s.ctx, ledger.Config{Data: data, Keys: s.data + "-keys", Sandbox: true, Holders: doorsPart})
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/evidence"
+	"bahi/intake"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -55,6 +56,32 @@ type direct struct {
 
 func (d direct) Submit(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 	return d.Ledger.Submit(ctx, d.caller, s)
+}
+
+// Freeze takes in what waits of centres' bundles meanwhile: the receipt waits for
+// them, and there is no service that would.
+func (d direct) Freeze(ctx context.Context, f domain.Freeze) (_ ledger.FreezeReceipt, err error) {
+	conn, err := d.Store().Connect("intake")
+	if err != nil {
+		return ledger.FreezeReceipt{}, err
+	}
+	defer conn.Close()
+	waiting, err := intake.Waiting(ctx, conn)
+	if err != nil {
+		return ledger.FreezeReceipt{}, err
+	}
+	if waiting > 0 {
+		serving, stop := context.WithCancel(ctx)
+		served := make(chan error, 1)
+		go func() {
+			served <- intake.Serve(serving, conn, d.Vault(), centreSubmitter(d.Ledger), slog.New(slog.DiscardHandler))
+		}()
+		defer func() {
+			stop()
+			err = errors.Join(err, <-served)
+		}()
+	}
+	return d.Ledger.Freeze(ctx, f)
 }
 
 func (d direct) IntakeKey(context.Context) ([]byte, error) {
@@ -110,7 +137,14 @@ func (p *program) config(log *slog.Logger) ledger.Config {
 		NATS: p.nats, NATSCredentials: p.natsCreds,
 		Sandbox: p.sandbox, Log: log,
 		ReadsPerDay: p.readsPerDay,
+		Holders:     doorsPart,
 	}
+}
+
+// doorsPart is the door's part of a freeze. Every verb that opens a ledger itself
+// has it, so that a freeze waits for no service while no bundle does.
+func doorsPart(store *eventstore.Store, keys *vault.Vault) []ledger.Holder {
+	return intake.Holders(store.Connect, keys)
 }
 
 // token reads the token for --server. It comes from a file or the environment,

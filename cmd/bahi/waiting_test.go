@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/intake"
+	"bahi/ledger"
+	"bahi/vault"
+)
+
+// TestFreezeTakesInWhatWaits orders a freeze while no service runs and a bundle
+// waits that was published when one did. The verb takes it in, and its receipt
+// holds.
+func TestFreezeTakesInWhatWaits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "d")
+	mustExit(t, 0, strings.NewReader(registration(1)), "submit", "--data", data, "--sandbox", "-")
+
+	l, err := ledger.Open(t.Context(), ledger.Config{Data: data, Holders: doorsPart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Store().Connect("intake")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := intake.OpenDoor(t.Context(), conn, l.Vault(), centreSubmitter(l), slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	sealed, _, err := vault.SealBundle(l.Vault().IntakePublicKey(), []byte(registration(2)), []byte("intake.208.208001"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "intake.208.208001", sealed); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if err := l.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+
+	var receipt ledger.FreezeReceipt
+	frozen := mustExit(t, 0, nil, "freeze", "--data", data, "--district", "208", "--order", "A/1", "--by", "authority", "--at", "2021-03-04", "--json")
+	if err := json.Unmarshal([]byte(frozen.stdout), &receipt); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(receipt.Purged); n != 5 || receipt.Purged[3].Holder != intake.HolderIntake {
+		t.Errorf("acknowledged: %s", frozen.stdout)
+	}
+	key := filepath.Join(dir, "ledger.pub")
+	if err := os.WriteFile(key, []byte(mustExit(t, 0, nil, "ledger", "public-key", "--data", data).stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustExit(t, 0, nil, "receipt", "verify", receipt.Receipt, "--key", key)
+	if again := mustExit(t, 0, strings.NewReader(registration(2)), "submit", "--data", data, "-"); !strings.Contains(again.stdout, `"duplicate"`) {
+		t.Errorf("what waited was not taken in: %s", again.stdout)
+	}
+	keys, err := vault.Open(data + "-keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keys.Close()
+	if _, _, err := keys.OpenBundle(sealed, []byte("intake.208.208001")); !errors.Is(err, vault.ErrOtherKey) {
+		t.Errorf("the bundle still opens: %v", err)
+	}
+}
