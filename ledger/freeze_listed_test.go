@@ -34,8 +34,8 @@ func flw(generation uint16) domain.Cohort {
 	return domain.Cohort{District: muzaffarpur, Group: domain.FrontLineWorker, Generation: generation}
 }
 
-// readable asks for everybody and expects only the frozen to be refused.
-func readable(t testing.TB, l *Ledger, when string, frozen []int, people ...int) {
+// askAll asks for everybody and expects only the frozen to be refused.
+func askAll(t testing.TB, l *Ledger, when string, frozen []int, people ...int) {
 	t.Helper()
 	for _, n := range people {
 		p, err := l.Person(t.Context(), referenceOf(n), fmt.Sprintf("dio-%d", n), "medical")
@@ -67,7 +67,7 @@ func keyBytes(t testing.TB, dir string) (keys [][]byte) {
 	return keys
 }
 
-// views returns the files of the views and of the keys that hold one of the
+// inViewsOrKeys returns the files of the views and of the keys that hold one of the
 // strings. The streams of the ledger keep what is sealed, for ever.
 func inViewsOrKeys(t testing.TB, dir string, wanted ...[]byte) (files []string) {
 	t.Helper()
@@ -97,9 +97,9 @@ func inViewsOrKeys(t testing.TB, dir string, wanted ...[]byte) (files []string) 
 	return files
 }
 
-// tracesOf returns what views keep of people before a freeze: their sealed bytes,
+// bytesOf returns what views keep of people before a freeze: their sealed bytes,
 // their mobile tokens and the digests of their registrations.
-func tracesOf(t testing.TB, l *Ledger, people ...int) (traces [][]byte) {
+func bytesOf(t testing.TB, l *Ledger, people ...int) (traces [][]byte) {
 	t.Helper()
 	if err := l.caughtUp(t.Context()); err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestFreezeOfListedPersons(t *testing.T) {
 	}
 	want(t, submit(t, l, centre, request), domain.Accepted)
 	before := countsOf(t, l, muzaffarpur, "2021-03-31").Figures
-	traces, others := tracesOf(t, l, 7, 8), tracesOf(t, l, 9, 10)
+	traces, others := bytesOf(t, l, 7, 8), bytesOf(t, l, 9, 10)
 	firstKeys := keyBytes(t, dir)
 	if len(inViewsOrKeys(t, dir, firstKeys...)) == 0 {
 		t.Fatal("the search does not even find keys that are there")
@@ -183,7 +183,7 @@ func TestFreezeOfListedPersons(t *testing.T) {
 	}
 	sample := []int{1, 2, 6, 7, 8, 9, 10, people, 9001, 9002}
 	frozen := []int{7, 8}
-	readable(t, l, "after the freeze", frozen, sample...)
+	askAll(t, l, "after the freeze", frozen, sample...)
 	after := before
 	after.Frozen = 2
 	if got := countsOf(t, l, muzaffarpur, "2021-03-31").Figures; got != after {
@@ -221,7 +221,7 @@ func TestFreezeOfListedPersons(t *testing.T) {
 		if files := inViewsOrKeys(t, dir, gone...); files != nil {
 			t.Errorf("%s: %v", when, files)
 		}
-		readable(t, l, when, frozen, sample...)
+		askAll(t, l, when, frozen, sample...)
 		check(t, l)
 	}
 	everywhere("later", traces)
@@ -239,7 +239,7 @@ func TestFreezeOfListedPersons(t *testing.T) {
 	// frozen already.
 	secondKeys := keyBytes(t, dir)
 	traces = append(traces, others...)
-	traces = append(traces, tracesOf(t, l, 9002, 9010)...)
+	traces = append(traces, bytesOf(t, l, 9002, 9010)...)
 	receipt, err = l.Freeze(t.Context(), listOf(2, "2021-02-22", 9, 10, 9002, 7, 9010))
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +296,7 @@ func TestListWithStrangers(t *testing.T) {
 	if !strings.Contains(v.Reject.Message, "number 2, 3 of the list") || strings.Contains(v.Reject.Message, string(referenceOf(3))) {
 		t.Errorf("the verdict says %q", v.Reject.Message)
 	}
-	readable(t, l, "after a refused order", nil, 1)
+	askAll(t, l, "after a refused order", nil, 1)
 	wantCode(t, submit(t, l, centre, listOf(2, "2021-01-20", 1))[0], domain.CodeNotAllowed)
 
 	if _, err := l.Freeze(t.Context(), listOf(3, "2021-01-20", 1)); err != nil {
@@ -404,7 +404,7 @@ func TestKeyFileOfBeforeAListPutBack(t *testing.T) {
 	if bytes.Contains(read(), key) {
 		t.Error("the key is there again")
 	}
-	readable(t, l, "with the old key file", []int{3}, 3)
+	askAll(t, l, "with the old key file", []int{3}, 3)
 	if _, err := l.Person(t.Context(), referenceOf(1), "dio", "medical"); !errors.Is(err, vault.ErrKeyMissing) {
 		t.Errorf("who stayed, without today's key: %v", err)
 	}
@@ -413,7 +413,7 @@ func TestKeyFileOfBeforeAListPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	l = open(t, dir)
-	readable(t, l, "with today's key file", []int{3}, 1, 2, 3, 4, 5)
+	askAll(t, l, "with today's key file", []int{3}, 1, 2, 3, 4, 5)
 	check(t, l)
 }
 
@@ -494,19 +494,19 @@ func cutListAtAppend(t *testing.T, nth int, stored bool, mode domain.FreezeMode)
 	}
 	everybody := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	when := fmt.Sprintf("cut at append %d", nth)
-	readable(t, l, when, []int{3, 4, 5}, everybody...)
+	askAll(t, l, when, []int{3, 4, 5}, everybody...)
 	thief := registrationOf(500, patna, domain.HealthCareWorker, "2021-03-05")
 	thief.PhotoID = registrationOf(5, muzaffarpur, domain.HealthCareWorker, "2021-01-16").PhotoID
 	wantCode(t, submit(t, l, centre, thief)[0], domain.CodePhotoIDTaken)
 	check(t, l)
 	if nth%3 == 0 {
 		l = rebuiltFromTheLedger(t, l, dir)
-		readable(t, l, when+", from the ledger alone", []int{3, 4, 5}, everybody...)
+		askAll(t, l, when+", from the ledger alone", []int{3, 4, 5}, everybody...)
 	}
 	if _, err := l.Freeze(t.Context(), listOf(2, "2021-03-06", 6, 7)); err != nil {
 		t.Errorf("%s: the next list: %v", when, err)
 	}
-	readable(t, l, when+", the next list", []int{3, 4, 5, 6, 7}, everybody...)
+	askAll(t, l, when+", the next list", []int{3, 4, 5, 6, 7}, everybody...)
 	check(t, l)
 	shut(t, l)
 	return cut
@@ -528,7 +528,7 @@ func TestTwoOfAHundredThousand(t *testing.T) {
 			bundle = bundle[:0]
 		}
 	}
-	traces := tracesOf(t, l, 70_007, 70_008)
+	traces := bytesOf(t, l, 70_007, 70_008)
 	began := time.Now()
 	refused := make(chan time.Duration, 1)
 	go func() {
@@ -547,9 +547,9 @@ func TestTwoOfAHundredThousand(t *testing.T) {
 	if files := inViewsOrKeys(t, dir, traces...); files != nil {
 		t.Error(files)
 	}
-	readable(t, l, "after the freeze", []int{70_007, 70_008}, 1, 50_000, 70_006, 70_007, 70_008, 70_009, people)
+	askAll(t, l, "after the freeze", []int{70_007, 70_008}, 1, 50_000, 70_006, 70_007, 70_008, 70_009, people)
 	check(t, l)
 	l = rebuiltFromTheLedger(t, l, dir)
-	readable(t, l, "from the ledger alone", []int{70_007, 70_008}, 1, 50_000, 70_006, 70_007, 70_008, 70_009, people)
+	askAll(t, l, "from the ledger alone", []int{70_007, 70_008}, 1, 50_000, 70_006, 70_007, 70_008, 70_009, people)
 	check(t, l)
 }
