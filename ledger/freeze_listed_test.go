@@ -160,6 +160,11 @@ func TestFreezeOfListedPersons(t *testing.T) {
 	before := countsOf(t, l, muzaffarpur, "2021-03-31").Figures
 	traces, others := bytesOf(t, l, 7, 8), bytesOf(t, l, 9, 10)
 	firstKeys := keyBytes(t, dir)
+	shut(t, l) // what is to go lies in files
+	if len(inViewsOrKeys(t, dir, traces...)) == 0 {
+		t.Fatal("the search does not even find what is there")
+	}
+	l = open(t, dir)
 	if len(inViewsOrKeys(t, dir, firstKeys...)) == 0 {
 		t.Fatal("the search does not even find keys that are there")
 	}
@@ -240,6 +245,8 @@ func TestFreezeOfListedPersons(t *testing.T) {
 	secondKeys := keyBytes(t, dir)
 	traces = append(traces, others...)
 	traces = append(traces, bytesOf(t, l, 9002, 9010)...)
+	shut(t, l)
+	l = open(t, dir)
 	receipt, err = l.Freeze(t.Context(), listOf(2, "2021-02-22", 9, 10, 9002, 7, 9010))
 	if err != nil {
 		t.Fatal(err)
