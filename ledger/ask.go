@@ -139,7 +139,7 @@ func (l *Ledger) seal(d *projections.Draft, event *domain.Event, a *ask, known d
 			*event = e
 			return &a.tokens, nil
 		}
-		if len(d.Open(e.Cohort.District, []domain.Group{e.Cohort.Group})) == 0 { // a new cohort
+		if !d.Known(e.Cohort) {
 			if err := l.vault.EnsureKeys(e.Cohort); err != nil {
 				return nil, fmt.Errorf("make the key of cohort %s: %w", e.Cohort, err)
 			}

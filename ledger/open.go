@@ -68,6 +68,7 @@ type Ledger struct {
 	refreshes chan chan error
 	stopping  chan struct{}
 	stopped   chan struct{} // the committer has returned
+	views     sync.RWMutex  // held for reading by who reads the views, taken for good by Close
 	closing   sync.Once
 	closed    error              // what Close found; set once
 	following context.Context    // ends when the ledger closes
@@ -284,6 +285,26 @@ func (l *Ledger) Vault() *vault.Vault { return l.vault }
 // Store is the event store, for the doors that have subjects of their own.
 func (l *Ledger) Store() *eventstore.Store { return l.store }
 
+// enter lets a call read the views until it leaves. Its context ends when the
+// ledger closes, and no call enters after that. Calls do not nest: a closing
+// ledger lets nobody in a second time.
+func (l *Ledger) enter(ctx context.Context) (inside context.Context, leave func(), err error) {
+	l.views.RLock()
+	select {
+	case <-l.stopping:
+		l.views.RUnlock()
+		return nil, nil, ErrClosed
+	default:
+	}
+	inside, cancel := context.WithCancel(ctx)
+	release := context.AfterFunc(l.following, cancel)
+	return inside, func() {
+		release()
+		cancel()
+		l.views.RUnlock()
+	}, nil
+}
+
 // Close answers what is queued, flushes the views and lets go of everything.
 // What ctx cuts off is folded again at the next start.
 func (l *Ledger) Close(ctx context.Context) error {
@@ -303,6 +324,8 @@ func (l *Ledger) Close(ctx context.Context) error {
 		l.attending.Wait()
 		l.freezing.Lock() // a freeze that a caller carries out has come to its next step, and no further
 		defer l.freezing.Unlock()
+		l.views.Lock() // who reads the views has left
+		defer l.views.Unlock()
 		l.closed = errors.Join(l.closed, l.release())
 	})
 	return l.closed

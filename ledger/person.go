@@ -73,6 +73,11 @@ func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, p
 	if !slices.Contains(Purposes, purpose) {
 		return PersonDetails{}, fmt.Errorf("%w: the purpose is one of %s", ErrBadRequest, strings.Join(Purposes, ", "))
 	}
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return PersonDetails{}, err
+	}
+	defer leave()
 	if err := l.takeReading(ctx, officer); err != nil {
 		return PersonDetails{}, err
 	}

@@ -14,6 +14,11 @@ import (
 // Counts answers the count-only view. Zero AsOf means today, zero AsKnown now.
 // It has folded everything that was acknowledged before the call.
 func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (projections.CountsResult, error) {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return projections.CountsResult{}, err
+	}
+	defer leave()
 	if q.AsKnown.IsZero() {
 		q.AsKnown = l.now()
 	}
@@ -58,6 +63,11 @@ type Info struct {
 
 // Info describes the ledger.
 func (l *Ledger) Info(ctx context.Context) (Info, error) {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return Info{}, err
+	}
+	defer leave()
 	stored, err := l.store.Info(ctx)
 	if err != nil {
 		return Info{}, err
@@ -105,6 +115,11 @@ func (r VerifyReport) OK() bool { return len(r.Mismatches) == 0 }
 // error, and names the cohort.
 func (l *Ledger) VerifyProjections(ctx context.Context, names []string, progress func(name string, done, total uint64)) (VerifyReport, error) {
 	report := VerifyReport{Views: names, Mismatches: []projections.Mismatch{}}
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return report, err
+	}
+	defer leave()
 	if err := l.caughtUp(ctx); err != nil {
 		return report, err
 	}
@@ -128,12 +143,22 @@ func (l *Ledger) VerifyProjections(ctx context.Context, names []string, progress
 
 // Projections tells where every view stands.
 func (l *Ledger) Projections(ctx context.Context) ([]projections.ViewStatus, error) {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	return l.runner.Status(ctx)
 }
 
 // Rebuild folds views anew beside the live ones and swaps them in. Progress, when
 // not nil, is told how many commits are folded of how many.
 func (l *Ledger) Rebuild(ctx context.Context, names []string, progress func(name string, done, total uint64)) error {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for _, name := range names {
 		err := l.runner.Rebuild(ctx, name, func(done, total uint64) {
 			if progress != nil {

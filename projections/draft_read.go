@@ -189,6 +189,19 @@ func (d *Draft) cohortIn(rows *registerRows, c domain.Cohort) cohortState {
 	return rows.cohorts[c]
 }
 
+// Known tells whether anybody was ever registered in a cohort.
+func (d *Draft) Known(c domain.Cohort) bool {
+	rows := d.generation()
+	defer rows.release()
+	for p := range d.below {
+		if _, ok := p.cohorts[c]; ok {
+			return true
+		}
+	}
+	_, ok := rows.cohorts[c]
+	return ok
+}
+
 // Closed tells whether a cohort is closed: by a freeze, or from birth.
 func (d *Draft) Closed(c domain.Cohort) bool { return d.cohort(c).closed }
 
