@@ -220,7 +220,13 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 	defer stop()
 
 	for last < end {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := next(ctx, messages, want)
+		if errors.Is(err, errSilence) {
+			if err := s.silent(ctx, stream, want, last, end); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return s.ended(ctx, name, err)
 		}
@@ -239,6 +245,43 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 			return nil
 		}
 		last = sequence
+	}
+	return nil
+}
+
+// silence is how long a reading that does not follow waits for the next message
+// before it asks whether there is one.
+const silence = 5 * time.Second
+
+var errSilence = errors.New("no message came")
+
+// next waits for a message; a reading that does not follow knows that there is
+// one, and does not wait for ever.
+func next(ctx context.Context, messages jetstream.MessagesContext, want wanted) (jetstream.Msg, error) {
+	if want.follow {
+		return messages.Next(jetstream.NextContext(ctx))
+	}
+	waiting, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	m, err := messages.Next(jetstream.NextContext(waiting))
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return nil, errSilence
+	}
+	return m, err
+}
+
+// silent tells why no message comes: the server counts messages that its files
+// do not hold any more, as after a block lost its end.
+func (s *Store) silent(ctx context.Context, stream jetstream.Stream, want wanted, last, end uint64) error {
+	if want.subject != "" {
+		return nil
+	}
+	_, err := stream.GetMsg(ctx, last+1)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return &GapError{Stream: streamOf(stream), Want: last + 1, Got: end}
+	}
+	if err != nil {
+		return s.ended(ctx, streamOf(stream), err)
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type ask struct {
 	refused error // the form is wrong; found before it queued
 	fault   error // the register could not take it
 	tries   int
+	turn    time.Time // the latest time given by this ask and those queued before it
 }
 
 // prepare makes the tokens of a submission.
@@ -115,7 +116,7 @@ func (l *Ledger) decide(d *projections.Draft, a *ask, recorded time.Time) (decis
 		return decision{}, err
 	}
 	verdict.Outcome = domain.Accepted
-	if !known.Frozen {
+	if registered, ok := event.(domain.PersonRegistered); !known.Frozen && !(ok && registered.Closed) {
 		verdict.Commit = d.Sequence()
 	}
 	return decision{

@@ -35,6 +35,7 @@ type committer struct {
 	next     *flight                         // being decided
 	inflight *flight                         // being flushed
 
+	latest     time.Time    // the latest time that a sender gave
 	refreshing []chan error // who waits for the register to know the head
 }
 
@@ -72,7 +73,7 @@ func (c *committer) run() {
 		}
 		select {
 		case asks := <-arrivals:
-			c.waiting = append(c.waiting, asks...)
+			c.arrive(asks)
 		case asked := <-c.refreshes:
 			c.refreshing = append(c.refreshing, asked)
 		case err := <-outcome:
@@ -100,11 +101,23 @@ func (c *committer) gather() {
 	for len(c.waiting) < maxGathered {
 		select {
 		case asks := <-c.queue:
-			c.waiting = append(c.waiting, asks...)
+			c.arrive(asks)
 		default:
 			return
 		}
 	}
+}
+
+// arrive puts asks at the end of the queue. In a sandbox none is recorded before
+// what stands before it in the queue, so its turn comes no earlier, either.
+func (c *committer) arrive(asks []*ask) {
+	for _, a := range asks {
+		if at := a.when(); at.After(c.latest) && !at.After(c.now()) {
+			c.latest = at
+		}
+		a.turn = c.latest
+	}
+	c.waiting = append(c.waiting, asks...)
 }
 
 // decideWaiting decides into the next commit whatever belongs to its district
@@ -145,7 +158,7 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 			return false
 		}
 	}
-	if c.sandbox.Load() && len(passed) > 0 && domain.DayOf(a.when()) > domain.DayOf(passed[0].when()) {
+	if c.sandbox.Load() && len(passed) > 0 && domain.DayOf(a.turn) > domain.DayOf(passed[0].turn) {
 		return false // history is replayed day by day, over all districts
 	}
 	if c.next == nil {

@@ -104,7 +104,17 @@ func (l *Ledger) finishEarlier(ctx context.Context, f domain.Freeze) error {
 
 // orderFreeze puts the order into the ledger. A sandbox ledger makes itself an
 // authority's key where none was adopted.
+//
+// What cannot be handed over is not ordered: keys that are lost would leave a
+// freeze that never ends.
 func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
+	if f.Mode != domain.Erase && as.Authority {
+		for _, c := range l.register.Now().Open(f.District, f.Groups) {
+			if l.vault.State(c.Cohort) != vault.KeyLive {
+				return domain.Verdict{}, fmt.Errorf("the key of cohort %s cannot be handed over; put the ledger's keys back, or order the freeze with the mode erase: %w", c.Cohort, vault.ErrKeyMissing)
+			}
+		}
+	}
 	if _, adopted := l.register.AuthorityKey(); l.sandbox.Load() && !adopted && f.Mode != domain.Erase {
 		key, err := l.vault.SandboxAuthorityKey()
 		if err != nil {
@@ -188,7 +198,12 @@ func (l *Ledger) resumeFreezes(ctx context.Context) error {
 			continue
 		}
 		if err := l.carryOut(ctx, f.Order.Freeze); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			// The freeze holds: its people are refused. The ledger goes on, and
+			// tries again at the next start.
+			l.log.Error("a freeze is not complete", "freeze", f.Order.Freeze.String(), "error", err)
 		}
 	}
 	return nil

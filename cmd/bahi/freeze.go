@@ -40,6 +40,9 @@ district has refuses the whole order.`,
   bahi freeze --data ./ledger --district 208 --group HCW,FLW --standing --mode erase --order DL/2021/118 --by authority --json
   bahi freeze --data ./ledger --district 208 --persons list.txt --order DL/2021/119 --by authority`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("group") && strings.TrimSpace(groups) == "" {
+				return usage("--group is empty; name groups, or leave it out to freeze them all")
+			}
 			f, err := freezeOf(id, district, groups, mode, order, by, at)
 			if err != nil {
 				return usage("%w", err)
