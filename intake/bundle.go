@@ -150,7 +150,11 @@ func (d *Door) quarantine(to *Publisher) message.HandlerMiddleware {
 				log.Warn("a bundle waits: the ledger does not answer; it comes again", "code", "not_now")
 				return nil, errNotNow
 			}
-			poisoned := message.NewMessage(m.UUID, m.Payload)
+			kept := m.Payload
+			if !vault.IsBundle(kept) {
+				kept = nil // published in the clear: only that it came is kept
+			}
+			poisoned := message.NewMessage(m.UUID, kept)
 			poisoned.SetContext(ctx)
 			poisoned.Metadata.Set(HeaderCode, string(code))
 			if reply := m.Metadata.Get(HeaderReply); isReply(reply) {

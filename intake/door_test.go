@@ -406,6 +406,9 @@ func TestQuarantine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if bytes.Equal(q.data, []byte(samples[1])) {
+			q.data = nil // published in the clear: only that it came is kept
+		}
 		if msg.Subject != q.to || !bytes.Equal(msg.Data, q.data) || msg.Header.Get(HeaderCode) != string(q.want) {
 			t.Errorf("in quarantine: %s, %d bytes, %v; want %s, %d bytes, %s", msg.Subject, len(msg.Data), msg.Header, q.to, len(q.data), q.want)
 		}

@@ -201,6 +201,12 @@ func (v *Vault) OpenBundle(sealed, info []byte) (bundle []byte, reply *ReplySeal
 	return bundle, &ReplySealer{aesGCM(key)}, nil
 }
 
+// IsBundle tells whether bytes have the form of a sealed bundle, of any key. What
+// has not may be somebody's data in the clear.
+func IsBundle(b []byte) bool {
+	return len(b) >= bundleHeader+encapsulationSize && b[0] == suiteBundle
+}
+
 func bundleBinding(header, info []byte) []byte {
 	return append(append([]byte(bundleInfo), header...), info...)
 }
