@@ -364,6 +364,7 @@ func TestOldDirectoryPutBack(t *testing.T) {
 func TestPurgeReportsReaders(t *testing.T) {
 	t.Parallel()
 	a, p, dir := populated(t, 302)
+	defer p.Close() // or a compaction outlives the directory
 	frozen := sealedOf(a, func(c domain.Cohort) bool { return c.District == 208 })
 	for _, pin := range []string{"iterator", "snapshot"} {
 		rows := (*peopleRows)(p.live.Load())
