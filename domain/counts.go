@@ -42,8 +42,8 @@ type Cell struct {
 // each day.
 //
 // The two do not mix well in one person's past: when, after a reversal, a dose is
-// reported or withdrawn that is dated before it, the days in between hold that
-// person in one status twice and in another minus once. From the day of the
+// reported or withdrawn that is dated before it, or the registration is
+// withdrawn, the days in between hold that person in one status twice and in another minus once. From the day of the
 // decision on, every count is right again.
 func Counts(e Event, yield func(Cell, int64)) {
 	switch e := e.(type) {
