@@ -266,25 +266,6 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 	f.answers = append(f.answers, answer{ask: a, verdict: made.verdict, err: err})
 }
 
-// weight is what an event adds to a commit beyond entryBytes.
-func weight(e domain.Event) int {
-	switch e := e.(type) {
-	case domain.PersonRegistered:
-		return len(e.Sealed) + domain.TokenSize + 2 // born closed, its photo ID is kept beside it
-	case domain.DoseAdministered:
-		return len(e.Sealed)
-	case domain.PhotoIDsKept:
-		return len(e.Tokens) * (domain.TokenSize + 2)
-	case domain.FreezeOrdered:
-		return len(e.Cohorts)*24 + len(e.Moved)*56 + len(e.Rekeyed)*24
-	case domain.KeysRewrapped:
-		return len(e.Keys) * 90
-	case domain.AuthorityKeyAdopted:
-		return len(e.Public)
-	}
-	return 0
-}
-
 // recorded is the time at which a is recorded: never before what was recorded
 // already, and in a sandbox the submission's own.
 func (c *committer) recorded(d *projections.Draft, a *ask) time.Time {

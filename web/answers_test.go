@@ -238,7 +238,7 @@ func TestFreezesRefused(t *testing.T) {
 		"another type":  {linesOf(doseOf(1)), http.StatusUnprocessableEntity, "unknown_type"},
 		"unknown field": {strings.Replace(linesOf(order), `"order"`, `"note":"x","order"`, 1), http.StatusUnprocessableEntity, "unknown_field"},
 		"no district":   {strings.Replace(linesOf(order), `208`, `9999`, 1), http.StatusUnprocessableEntity, "unknown_district"},
-		"too long":      {strings.Repeat(" ", 70<<10), http.StatusRequestEntityTooLarge, codeTooLarge},
+		"too long":      {strings.Repeat(" ", 300<<10), http.StatusRequestEntityTooLarge, codeTooLarge},
 	} {
 		got := s.ask(t, vault.RoleAuthority, "POST", "/v1/freezes", test.body)
 		if got.status != test.status || got.problem(t).Code != test.code {
