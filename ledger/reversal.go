@@ -22,7 +22,7 @@ type PendingReversal struct {
 // PendingReversals lists the requests that wait, oldest first; district 0 means
 // all. On is the day for which due and overdue are told; the zero day is today.
 func (l *Ledger) PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]PendingReversal, error) {
-	ctx, leave, err := l.enter(ctx)
+	_, leave, err := l.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
