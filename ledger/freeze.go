@@ -110,7 +110,9 @@ func (l *Ledger) finishEarlier(ctx context.Context, f domain.Freeze) error {
 func (l *Ledger) orderFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
 	if f.Mode != domain.Erase && as.Authority {
 		for _, c := range l.register.Now().Open(f.District, f.Groups) {
-			if l.vault.State(c.Cohort) != vault.KeyLive {
+			// Destroyed keys are another matter: of data put back from before a
+			// freeze, whose handover there is.
+			if s := l.vault.State(c.Cohort); s != vault.KeyLive && s != vault.KeyDestroyed {
 				return domain.Verdict{}, fmt.Errorf("the key of cohort %s cannot be handed over; put the ledger's keys back, or order the freeze with the mode erase: %w", c.Cohort, vault.ErrKeyMissing)
 			}
 		}
