@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"bahi/domain"
+	"bahi/formats"
 	"bahi/vault"
 )
 
@@ -74,8 +75,8 @@ func (d *Door) takeIn(m *message.Message) error {
 
 // decide submits what is in an opened bundle and returns the verdicts as NDJSON.
 func (d *Door) decide(ctx context.Context, from sender, plain []byte) ([]byte, error) {
-	var items []Item
-	for item, err := range ReadNDJSON(bytes.NewReader(plain)) {
+	var items []formats.Item
+	for item, err := range formats.ReadNDJSON(bytes.NewReader(plain)) {
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +90,7 @@ func (d *Door) decide(ctx context.Context, from sender, plain []byte) ([]byte, e
 	}
 	var verdicts []byte
 	err := submitBundle(ctx, items, d.submit, func(v domain.Verdict) error {
-		verdicts = append(AppendVerdict(verdicts, v), '\n')
+		verdicts = append(formats.AppendVerdict(verdicts, v), '\n')
 		return nil
 	})
 	return verdicts, err
@@ -98,7 +99,7 @@ func (d *Door) decide(ctx context.Context, from sender, plain []byte) ([]byte, e
 // owns refuses a dose that another centre gave: who may publish to a subject
 // speaks for the centre it names and for no other. What else a bundle holds is
 // bound to no centre: the district of a registration is where the person lives.
-func (s sender) owns(item Item) Item {
+func (s sender) owns(item formats.Item) formats.Item {
 	dose, ok := item.Submission.(domain.DoseGiven)
 	if !ok || dose.Centre == s.Centre && dose.District == s.District {
 		return item
@@ -108,7 +109,7 @@ func (s sender) owns(item Item) Item {
 		field = "district"
 	}
 	item.Submission = nil
-	item.Reject = rejection(domain.CodeNotAllowed, field, "a centre reports its own doses; publish to the subject of the centre that gave this one")
+	item.Reject = &domain.Rejection{Code: domain.CodeNotAllowed, Field: field, Message: "a centre reports its own doses; publish to the subject of the centre that gave this one"}
 	return item
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/formats"
 	"bahi/vault"
 )
 
@@ -129,7 +130,7 @@ func (c *Client) Close() {
 func (c *Client) Publish(ctx context.Context, district domain.District, centre string, submissions []domain.Submission) ([]domain.Verdict, error) {
 	var bundle []byte
 	for _, s := range submissions {
-		bundle = append(AppendSubmission(bundle, s), '\n')
+		bundle = append(formats.AppendSubmission(bundle, s), '\n')
 	}
 	return c.PublishNDJSON(ctx, district, centre, bundle)
 }
@@ -157,7 +158,7 @@ func (c *Client) PublishNDJSON(ctx context.Context, district domain.District, ce
 // countLines counts the lines that are not blank.
 func countLines(bundle []byte) (n int) {
 	for line := range bytes.Lines(bundle) {
-		if !isBlank(bytes.TrimSuffix(line, []byte("\n"))) {
+		if len(bytes.TrimSpace(line)) > 0 {
 			n++
 		}
 	}
@@ -240,7 +241,7 @@ func (c *Client) await(ctx context.Context, replies *nats.Subscription, opener *
 		}
 		var verdicts []domain.Verdict
 		for line := range bytes.Lines(plain) {
-			v, err := ParseVerdict(line)
+			v, err := formats.ParseVerdict(line)
 			if err != nil {
 				return nil, err
 			}

@@ -1,10 +1,9 @@
 // Package intake is the ledger's doors: how what centres send becomes
 // submissions, and how verdicts go back.
 //
-// A reader turns a format into a sequence of [Item]s, each a submission or the
-// reason why there is none. [ReadNDJSON] reads the native format. [Submit] takes
-// such a sequence to the ledger in bundles and gives the verdicts back in the
-// order of the input; one bad line never affects another.
+// [Submit] takes what a reader of the room formats has read to the ledger in
+// bundles and gives the verdicts back in the order of the input; one bad line
+// never affects another.
 //
 // The [Door] takes in what centres publish to JetStream on
 // intake.<district>.<centre>: bundles sealed to the ledger's intake key, so that

@@ -19,6 +19,7 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/formats"
 	"bahi/internal/natstest"
 	"bahi/vault"
 )
@@ -295,7 +296,7 @@ func TestOrderOverFailures(t *testing.T) {
 
 	const bundles = 20
 	for n := range bundles {
-		sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), AppendSubmission(nil, doseAt(n, "stuck")), []byte("intake.208.stuck"))
+		sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), formats.AppendSubmission(nil, doseAt(n, "stuck")), []byte("intake.208.stuck"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -380,7 +381,7 @@ func TestQuarantine(t *testing.T) {
 		{"intake.208.208001", seal(other, "intake.208.208001", samples[1]), BundleOtherKey, "quarantine.208.208001"},
 		{"intake.208.208001", seal(h.keys, "intake.208.208001", "\n\n"), BundleEmpty, "quarantine.208.208001"},
 		{"intake.208.208001", seal(h.keys, "intake.208.208001", strings.Repeat("x\n", BundleSize+1)), BundleTooMany, "quarantine.208.208001"},
-		{"intake.208.208001", seal(h.keys, "intake.208.208001", string(AppendSubmission(nil, panics))), BundleCrashed, "quarantine.208.208001"},
+		{"intake.208.208001", seal(h.keys, "intake.208.208001", string(formats.AppendSubmission(nil, panics))), BundleCrashed, "quarantine.208.208001"},
 		{"intake." + canary + ".x", seal(h.keys, "", samples[1]), BundleBadSubject, "quarantine.unknown.unknown"},
 		{"intake.0208.x", seal(h.keys, "", samples[1]), BundleBadSubject, "quarantine.unknown.unknown"},
 	}
@@ -478,7 +479,7 @@ func TestTwoDoors(t *testing.T) {
 	c := h.centre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
 	const bundles = 100
 	for n := range bundles {
-		sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), AppendSubmission(nil, doseAt(n, "208001")), []byte("intake.208.208001"))
+		sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), formats.AppendSubmission(nil, doseAt(n, "208001")), []byte("intake.208.208001"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -511,7 +512,7 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), AppendSubmission(nil, doseAt(1, "208001")), []byte("intake.208.208001"))
+	sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), formats.AppendSubmission(nil, doseAt(1, "208001")), []byte("intake.208.208001"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -94,7 +95,7 @@ func publishSealed(t *testing.T, js jetstream.JetStream, keys *vault.Vault, subj
 // poisonOf is a bundle with a person's data in it that cannot be taken in: it is
 // too long.
 func poisonOf(r domain.Registration) []byte {
-	return append(AppendSubmission(nil, r), strings.Repeat("\nx", BundleSize+1)...)
+	return append(formats.AppendSubmission(nil, r), strings.Repeat("\nx", BundleSize+1)...)
 }
 
 func messages(t *testing.T, js jetstream.JetStream, stream string) (all []*jetstream.RawStreamMsg) {
@@ -144,8 +145,8 @@ func TestFreezeEndsWhatCentresPublished(t *testing.T) {
 	stop := door.serving(t)
 	frozen, neighbour := personIn(1, 208), personIn(2, 212)
 	before := []published{
-		publishSealed(t, js, keys, "intake.208.208001", AppendSubmission(nil, frozen)),
-		publishSealed(t, js, keys, "intake.212.212001", AppendSubmission(nil, neighbour)),
+		publishSealed(t, js, keys, "intake.208.208001", formats.AppendSubmission(nil, frozen)),
+		publishSealed(t, js, keys, "intake.212.212001", formats.AppendSubmission(nil, neighbour)),
 		publishSealed(t, js, keys, "intake.208.208001", poisonOf(personIn(3, 208))),
 		publishSealed(t, js, keys, "intake.212.212001", poisonOf(personIn(4, 212))),
 	}
@@ -158,10 +159,10 @@ func TestFreezeEndsWhatCentresPublished(t *testing.T) {
 	dose.Person = frozen.Person
 	late := personIn(6, 208)
 	before = append(before,
-		publishSealed(t, js, keys, "intake.208.208001", AppendSubmission(nil, dose)),
-		publishSealed(t, js, keys, "intake.208.208002", AppendSubmission(nil, late)),
+		publishSealed(t, js, keys, "intake.208.208001", formats.AppendSubmission(nil, dose)),
+		publishSealed(t, js, keys, "intake.208.208002", formats.AppendSubmission(nil, late)),
 		publishSealed(t, js, keys, "intake.208.208002", poisonOf(personIn(7, 208))),
-		publishSealed(t, js, keys, "intake.212.212001", AppendSubmission(nil, personIn(8, 212))),
+		publishSealed(t, js, keys, "intake.212.212001", formats.AppendSubmission(nil, personIn(8, 212))),
 	)
 
 	type outcome struct {

@@ -14,6 +14,7 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -109,7 +110,7 @@ func TestThroughTheDoorIntoALedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { other.Close() })
-	lost, _, err := vault.SealBundle(other.IntakePublicKey(), AppendSubmission(nil, registration), []byte("intake.208.208009"))
+	lost, _, err := vault.SealBundle(other.IntakePublicKey(), formats.AppendSubmission(nil, registration), []byte("intake.208.208009"))
 	if err != nil {
 		t.Fatal(err)
 	}

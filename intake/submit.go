@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"bahi/domain"
+	"bahi/formats"
 )
 
 // BundleSize is how many submissions are decided together: the most that a
@@ -51,11 +52,11 @@ func (t *Tally) add(o domain.Outcome) {
 // were read that have none. It returns the reader's error only after everything
 // read before it is decided. It cannot interrupt a reader that blocks: who
 // cancels ctx should also close what items reads from.
-func Submit(ctx context.Context, items iter.Seq2[Item, error], to Submitter, out func(domain.Verdict) error) (Tally, error) {
+func Submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Submitter, out func(domain.Verdict) error) (Tally, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var tally Tally
-	bundles := make(chan []Item)
+	bundles := make(chan []formats.Item)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
@@ -75,7 +76,7 @@ func Submit(ctx context.Context, items iter.Seq2[Item, error], to Submitter, out
 
 	read := int64(0)
 	var readErr error
-	var bundle []Item
+	var bundle []formats.Item
 	hand := func() bool {
 		select {
 		case bundles <- bundle:
@@ -109,7 +110,7 @@ func Submit(ctx context.Context, items iter.Seq2[Item, error], to Submitter, out
 }
 
 // submitBundle decides one bundle and gives out its verdicts.
-func submitBundle(ctx context.Context, bundle []Item, to Submitter, out func(domain.Verdict) error) error {
+func submitBundle(ctx context.Context, bundle []formats.Item, to Submitter, out func(domain.Verdict) error) error {
 	submissions := make([]domain.Submission, 0, len(bundle))
 	for _, item := range bundle {
 		if item.Reject == nil {

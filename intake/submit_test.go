@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"bahi/domain"
+	"bahi/formats"
 )
 
 // lines is a native input: dose, dose, …, with a bad line at every seventh.
@@ -50,7 +51,7 @@ func TestSubmitKeepsTheOrder(t *testing.T) {
 				return accept(ctx, s)
 			}
 			next := 0
-			tally, err := Submit(t.Context(), ReadNDJSON(strings.NewReader(lines(n))), to, func(v domain.Verdict) error {
+			tally, err := Submit(t.Context(), formats.ReadNDJSON(strings.NewReader(lines(n))), to, func(v domain.Verdict) error {
 				want := domain.Accepted
 				if next%7 == 6 {
 					want = domain.Rejected
@@ -76,7 +77,7 @@ func TestSubmitKeepsTheOrder(t *testing.T) {
 
 func TestSubmitKeepsTheSendersSpellingOfAnID(t *testing.T) {
 	t.Parallel()
-	_, err := Submit(t.Context(), ReadNDJSON(strings.NewReader(swap(samples[1], id1, id2))), accept, func(v domain.Verdict) error {
+	_, err := Submit(t.Context(), formats.ReadNDJSON(strings.NewReader(swap(samples[1], id1, id2))), accept, func(v domain.Verdict) error {
 		if v.ID != id2 {
 			t.Errorf("the verdict names %s", v.ID)
 		}
@@ -89,7 +90,7 @@ func TestSubmitKeepsTheSendersSpellingOfAnID(t *testing.T) {
 
 func TestSubmitOnlyRejectionsAsksNobody(t *testing.T) {
 	t.Parallel()
-	tally, err := Submit(t.Context(), ReadNDJSON(strings.NewReader(strings.Repeat("x\n", 1200))),
+	tally, err := Submit(t.Context(), formats.ReadNDJSON(strings.NewReader(strings.Repeat("x\n", 1200))),
 		func(context.Context, []domain.Submission) ([]domain.Verdict, error) { panic("asked") },
 		func(domain.Verdict) error { return nil })
 	if err != nil || tally.Rejected != 1200 {
@@ -103,8 +104,8 @@ func TestSubmitReadsOneBundleAhead(t *testing.T) {
 	t.Parallel()
 	var read atomic.Int64
 	secondRead := make(chan struct{})
-	var items iter.Seq2[Item, error] = func(yield func(Item, error) bool) {
-		for item, err := range ReadNDJSON(strings.NewReader(lines(3 * BundleSize))) {
+	var items iter.Seq2[formats.Item, error] = func(yield func(formats.Item, error) bool) {
+		for item, err := range formats.ReadNDJSON(strings.NewReader(lines(3 * BundleSize))) {
 			if read.Add(1) == 2*BundleSize {
 				close(secondRead)
 			}
@@ -136,7 +137,7 @@ func TestSubmitStopsAtAnError(t *testing.T) {
 	t.Run("of the ledger", func(t *testing.T) {
 		t.Parallel()
 		bundles, given := 0, 0
-		tally, err := Submit(t.Context(), ReadNDJSON(strings.NewReader(lines(n))), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		tally, err := Submit(t.Context(), formats.ReadNDJSON(strings.NewReader(lines(n))), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 			if bundles++; bundles == 2 {
 				return nil, broken
 			}
@@ -149,7 +150,7 @@ func TestSubmitStopsAtAnError(t *testing.T) {
 	t.Run("of the verdicts' reader", func(t *testing.T) {
 		t.Parallel()
 		given := 0
-		tally, err := Submit(t.Context(), ReadNDJSON(strings.NewReader(lines(n))), accept, func(domain.Verdict) error {
+		tally, err := Submit(t.Context(), formats.ReadNDJSON(strings.NewReader(lines(n))), accept, func(domain.Verdict) error {
 			if given == 700 {
 				return broken
 			}
@@ -163,7 +164,7 @@ func TestSubmitStopsAtAnError(t *testing.T) {
 	t.Run("of the input", func(t *testing.T) {
 		t.Parallel()
 		in := io.MultiReader(strings.NewReader(lines(700)), failing{broken})
-		tally, err := Submit(t.Context(), ReadNDJSON(in), accept, func(domain.Verdict) error { return nil })
+		tally, err := Submit(t.Context(), formats.ReadNDJSON(in), accept, func(domain.Verdict) error { return nil })
 		if !errors.Is(err, broken) || tally.Decided() != 700 || tally.Undecided != 0 {
 			t.Errorf("%+v, %v", tally, err)
 		}
@@ -172,7 +173,7 @@ func TestSubmitStopsAtAnError(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		given := 0
-		tally, err := Submit(ctx, ReadNDJSON(strings.NewReader(lines(n))), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		tally, err := Submit(ctx, formats.ReadNDJSON(strings.NewReader(lines(n))), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 			if given == BundleSize {
 				cancel()
 				return nil, ctx.Err()
@@ -185,7 +186,7 @@ func TestSubmitStopsAtAnError(t *testing.T) {
 	})
 	t.Run("a miscount", func(t *testing.T) {
 		t.Parallel()
-		_, err := Submit(t.Context(), ReadNDJSON(strings.NewReader(lines(3))), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		_, err := Submit(t.Context(), formats.ReadNDJSON(strings.NewReader(lines(3))), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 			v, err := accept(ctx, s)
 			return slices.Delete(v, 0, 1), err
 		}, func(domain.Verdict) error { return nil })

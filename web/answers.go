@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"bahi/domain"
-	"bahi/intake"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -123,7 +123,7 @@ func parseFreeze(raw []byte) (domain.Freeze, error) {
 	if err := json.Compact(&line, raw); err != nil {
 		return domain.Freeze{}, &domain.Rejection{Code: domain.CodeBadJSON, Message: "the body is not one JSON object"}
 	}
-	for item, err := range intake.ReadNDJSON(&line) {
+	for item, err := range formats.ReadNDJSON(&line) {
 		if err != nil {
 			return domain.Freeze{}, err
 		}

@@ -15,7 +15,7 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
-	"bahi/intake"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -36,11 +36,11 @@ func (c *Client) Submit(ctx context.Context, submissions []domain.Submission) ([
 	}
 	var body []byte
 	for _, s := range submissions {
-		body = append(intake.AppendSubmission(body, s), '\n')
+		body = append(formats.AppendSubmission(body, s), '\n')
 	}
 	verdicts := make([]domain.Verdict, 0, len(submissions))
 	err := c.follow(ctx, request{method: http.MethodPost, path: "/v1/submissions", body: body, kind: ndjsonType}, func(line []byte) error {
-		v, err := intake.ParseVerdict(line)
+		v, err := formats.ParseVerdict(line)
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (c *Client) Person(ctx context.Context, number domain.Reference, officer, p
 // does. When the answer does not come, the same order again gets the receipt.
 func (c *Client) Freeze(ctx context.Context, f domain.Freeze) (ledger.FreezeReceipt, error) {
 	return call[ledger.FreezeReceipt](ctx, c, freezePatience, request{
-		method: http.MethodPost, path: "/v1/freezes", body: intake.AppendSubmission(nil, f), kind: "application/json",
+		method: http.MethodPost, path: "/v1/freezes", body: formats.AppendSubmission(nil, f), kind: "application/json",
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"bahi/domain"
-	"bahi/intake"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -231,7 +231,7 @@ func freezeOf(n int) domain.Freeze {
 func linesOf(submissions ...domain.Submission) string {
 	var b []byte
 	for _, s := range submissions {
-		b = append(intake.AppendSubmission(b, s), '\n')
+		b = append(formats.AppendSubmission(b, s), '\n')
 	}
 	return string(b)
 }

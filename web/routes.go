@@ -8,7 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"bahi/intake"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/projections"
 )
@@ -51,9 +51,9 @@ func (s *Server) register() {
 		Summary: "Order a freeze, carry it out, and get its receipt",
 		Description: "The body is a submission of type freeze. The same order again gets the same receipt. " +
 			"The answer comes when keys and rows are gone; when it does not come, send the same order again.",
-		MaxBodyBytes:     max(s.limits.json, intake.MaxLine), // a list of persons is long
-		BodyReadTimeout:  -1,                                 // body has its own
-		SkipValidateBody: true,                               // it is read as every submission is
+		MaxBodyBytes:     max(s.limits.json, formats.MaxLine), // a list of persons is long
+		BodyReadTimeout:  -1,                                  // body has its own
+		SkipValidateBody: true,                                // it is read as every submission is
 		Responses:        s.problems(statusRejected),
 	}, s.freeze)
 	// The framework documents a body that it does not parse as bytes.

@@ -13,7 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"bahi/domain"
-	"bahi/intake"
+	"bahi/formats"
 )
 
 const ndjsonType = "application/x-ndjson"
@@ -49,7 +49,7 @@ func (l *lines) value(v any) error {
 
 func (l *lines) verdict(v domain.Verdict) error {
 	l.begin()
-	l.scratch = append(intake.AppendVerdict(l.scratch[:0], v), '\n')
+	l.scratch = append(formats.AppendVerdict(l.scratch[:0], v), '\n')
 	_, err := l.out.Write(l.scratch)
 	return err
 }

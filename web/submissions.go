@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"bahi/domain"
+	"bahi/formats"
 	"bahi/intake"
 	"bahi/ledger"
 	"bahi/vault"
@@ -86,16 +87,16 @@ const readAhead = intake.BundleSize
 // lineReader reads a body ahead of those who decide.
 type lineReader struct {
 	in    *body
-	items chan intake.Item
+	items chan formats.Item
 	err   error // of the body; written before items is closed
 	done  chan struct{}
 }
 
 func readLines(in *body) *lineReader {
-	r := &lineReader{in: in, items: make(chan intake.Item, readAhead), done: make(chan struct{})}
+	r := &lineReader{in: in, items: make(chan formats.Item, readAhead), done: make(chan struct{})}
 	go func() {
 		defer close(r.items)
-		for item, err := range intake.ReadNDJSON(in) {
+		for item, err := range formats.ReadNDJSON(in) {
 			if err != nil {
 				r.err = errors.Join(errReading, err)
 				return
@@ -123,12 +124,12 @@ func (r *lineReader) stop(linger time.Duration) {
 
 // bundle waits for a line and takes what comes with it within some milliseconds.
 // It is empty at the end of the body.
-func (r *lineReader) bundle(wait time.Duration) []intake.Item {
+func (r *lineReader) bundle(wait time.Duration) []formats.Item {
 	first, ok := <-r.items
 	if !ok {
 		return nil
 	}
-	bundle := append(make([]intake.Item, 0, 8), first)
+	bundle := append(make([]formats.Item, 0, 8), first)
 	company := time.After(wait)
 	for len(bundle) < intake.BundleSize {
 		select {
@@ -163,8 +164,8 @@ func (s *Server) decide(ctx context.Context, from *lineReader, out *lines, to in
 	}
 }
 
-func each(items []intake.Item) func(func(intake.Item, error) bool) {
-	return func(yield func(intake.Item, error) bool) {
+func each(items []formats.Item) func(func(formats.Item, error) bool) {
+	return func(yield func(formats.Item, error) bool) {
 		for _, item := range items {
 			if !yield(item, nil) {
 				return

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"bahi/domain"
-	"bahi/intake"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -36,7 +36,7 @@ func verdictsIn(t testing.TB, body string) (verdicts []domain.Verdict, problem *
 			problem = last.Problem
 			continue
 		}
-		v, err := intake.ParseVerdict([]byte(line))
+		v, err := formats.ParseVerdict([]byte(line))
 		if err != nil {
 			t.Fatalf("%v in %q", err, line)
 		}
@@ -55,7 +55,7 @@ func TestSubmissions(t *testing.T) {
 		"\n" + // 4, blank
 		address + // 5
 		wrongDigit + // 6
-		strings.Repeat("x", intake.MaxLine+1) + "\n" + // 7
+		strings.Repeat("x", formats.MaxLine+1) + "\n" + // 7
 		linesOf(registrationOf(1), freezeOf(1)) + // 8, 9
 		strings.TrimSuffix(linesOf(doseOf(2)), "\n") // 10, about nobody
 	got := s.ask(t, vault.RoleCentre, "POST", "/v1/submissions", body)
@@ -344,7 +344,7 @@ func TestStreamInConstantMemory(t *testing.T) {
 	go func() {
 		line := make([]byte, 0, width)
 		for n := range people {
-			line = intake.AppendSubmission(line[:0], registrationOf(n+1))
+			line = formats.AppendSubmission(line[:0], registrationOf(n+1))
 			line = append(line, bytes.Repeat([]byte(" "), width-1-len(line))...)
 			if _, err := out.Write(append(line, '\n')); err != nil {
 				t.Error(err)
@@ -366,7 +366,7 @@ func TestStreamInConstantMemory(t *testing.T) {
 	defer answer.Body.Close()
 	accepted, most := 0, uint64(0)
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		v, err := intake.ParseVerdict(lines.Bytes())
+		v, err := formats.ParseVerdict(lines.Bytes())
 		if err != nil || v.Outcome != domain.Accepted {
 			t.Fatalf("%s %v", lines.Text(), err)
 		}

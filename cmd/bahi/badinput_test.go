@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"bahi/intake"
+	"bahi/formats"
 )
 
 // verdict is one line of what submit prints.
@@ -119,7 +119,7 @@ func TestBadLines(t *testing.T) {
 		{"a second photo ID for one person", registration(124, "person", `"20000000000018"`), "already_registered", "person"},
 		{"a child among health workers", registration(125, "birth_year", `2012`), "age_outside_group", "birth_year"},
 		{"no name", registration(126, "name", `""`), "missing_field", "name"},
-		{"a very long line", registration(0, "name", `"`+strings.Repeat("x", intake.MaxLine)+`"`), "too_long", ""},
+		{"a very long line", registration(0, "name", `"`+strings.Repeat("x", formats.MaxLine)+`"`), "too_long", ""},
 		{"a null byte", "\x00", "bad_json", ""},
 		{"deep nesting", strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000), "bad_json", ""},
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
-	"bahi/intake"
+	"bahi/formats"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -56,7 +56,7 @@ district has refuses the whole order.`,
 				var refused *domain.Rejection
 				if p.json && errors.As(err, &refused) {
 					v := domain.Verdict{ID: f.ID.String(), Outcome: domain.Rejected, Reject: refused}
-					fmt.Fprintf(p.stdout, "%s\n", intake.AppendVerdict(nil, v))
+					fmt.Fprintf(p.stdout, "%s\n", formats.AppendVerdict(nil, v))
 				}
 				if err != nil {
 					return err

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
-	"bahi/intake"
+	"bahi/formats"
 	"bahi/vault"
 )
 
@@ -103,7 +103,7 @@ func (p *program) submitOne(c *cobra.Command, role string, s domain.Submission) 
 			return err
 		}
 		v := verdicts[0]
-		fmt.Fprintf(p.stdout, "%s\n", intake.AppendVerdict(nil, v))
+		fmt.Fprintf(p.stdout, "%s\n", formats.AppendVerdict(nil, v))
 		if v.Outcome == domain.Rejected {
 			return exit{code: exitRejected}
 		}

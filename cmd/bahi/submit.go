@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
+	"bahi/formats"
 	"bahi/intake"
 	"bahi/vault"
 )
@@ -65,10 +66,10 @@ func (p *program) submit(ctx context.Context, name, as string, centre centreFlag
 	bar := p.meter("submitting")
 	var line []byte
 	var answered int64
-	tally, err := intake.Submit(ctx, intake.ReadNDJSON(in), d.Submit, func(v domain.Verdict) error {
+	tally, err := intake.Submit(ctx, formats.ReadNDJSON(in), d.Submit, func(v domain.Verdict) error {
 		answered++
 		bar.to(answered, 0)
-		line = append(intake.AppendVerdict(line[:0], v), '\n')
+		line = append(formats.AppendVerdict(line[:0], v), '\n')
 		_, err := out.Write(line)
 		return err
 	})
