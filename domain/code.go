@@ -8,6 +8,7 @@ type Code string
 const (
 	// Form: the submission cannot be read.
 	CodeBadJSON      Code = "bad_json"
+	CodeBadCSV       Code = "bad_csv" // a row whose quotes or columns do not come out
 	CodeUnknownField Code = "unknown_field"
 	CodeNotCollected Code = "not_collected" // an address or a test result
 	CodeMissingField Code = "missing_field"
@@ -16,6 +17,8 @@ const (
 	CodeBadID        Code = "bad_id"
 	CodeBadReference Code = "bad_reference" // not 14 digits, or the check digit does not fit
 	CodeUnknownType  Code = "unknown_type"
+	CodeNotSupported Code = "not_supported" // of a foreign format: what the ledger cannot do
+	CodeNotGiven     Code = "not_given"     // of a foreign format: a dose that was not given
 
 	// Identity of the submission.
 	CodeIDReused   Code = "id_reused"
