@@ -58,12 +58,11 @@ func (s *Store) AppendRead(ctx context.Context, r AuditRead, barrier uint64) err
 
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	select {
-	case s.auditing <- struct{}{}:
-		defer func() { <-s.auditing }()
-	case <-ctx.Done():
-		return fmt.Errorf("record a read: %w", ctx.Err())
+	done, err := s.auditTurn(ctx)
+	if err != nil {
+		return fmt.Errorf("record a read: %w", err)
 	}
+	defer done()
 	for {
 		// The expectation is of a subject of the same stream: of another
 		// stream's it would silently compare with 0.
@@ -87,6 +86,16 @@ func (s *Store) AppendRead(ctx context.Context, r AuditRead, barrier uint64) err
 		case <-ctx.Done():
 			return fmt.Errorf("record a read: %w", ctx.Err())
 		}
+	}
+}
+
+// auditTurn waits until no other record is being appended to AUDIT by this store.
+func (s *Store) auditTurn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.auditing <- struct{}{}:
+		return func() { <-s.auditing }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	highestStatus     = wire.Status_STATUS_FULL
 	highestReason     = wire.Reason_REASON_OTHER
 	highestFreezeMode = wire.FreezeMode_FREEZE_MODE_ERASE
+	highestAccessKind = wire.AccessKind_ACCESS_KIND_CENTRE_REMOVED
 )
 
 // widening takes the domain's values to the wire's. It keeps the first reason

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -36,15 +37,15 @@ const startTimeout = 2 * time.Minute
 
 // embedded is a NATS server in this process, and the lock on its directory.
 type embedded struct {
-	server   *server.Server
-	lock     *os.File
-	password string // of this process's users; new at each start, never written down
+	server     *server.Server
+	lock       *os.File
+	doorkeeper *doorkeeper
 }
 
 // startEmbedded locks the directory and starts a server on it that flushes
 // every message to disk before it acknowledges it.
 func startEmbedded(c Config) (_ *embedded, err error) {
-	e := &embedded{password: rand.Text()}
+	e := &embedded{doorkeeper: &doorkeeper{password: rand.Text()}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.stop())
@@ -70,36 +71,20 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 		NoSigs:            true,
 		NoLog:             true,
 	}
-	if c.Listen != "" {
-		if c.CentrePassword == "" {
-			return nil, errors.New("to listen for centres, a password for them is needed")
-		}
-		host, port, err := net.SplitHostPort(c.Listen)
-		if err != nil {
-			return nil, fmt.Errorf("listen for centres: %w", err)
-		}
-		options.Host = host
-		if options.Port, err = strconv.Atoi(port); err != nil {
-			return nil, fmt.Errorf("listen for centres: %q is not a port", port)
-		}
-		if options.Port == 0 {
-			options.Port = server.RANDOM_PORT
-		}
+	if err := listen(options, c); err != nil {
+		return nil, err
 	}
-	ledger, intake := server.NewAccount(accountLedger), server.NewAccount(accountIntake)
-	options.Accounts = []*server.Account{ledger, intake}
-	options.Users = []*server.User{
-		{Username: userLedger, Password: e.password, Account: ledger},
-		{Username: userIntake, Password: e.password, Account: intake},
-	}
-	if c.Listen != "" {
-		options.Users = append(options.Users, &server.User{
-			Username: userCentre, Password: c.CentrePassword, Account: intake,
+	options.Accounts = []*server.Account{server.NewAccount(accountLedger), server.NewAccount(accountIntake)}
+	options.AlwaysEnableNonce = true // for nkeys, of which the server itself has none
+	options.CustomClientAuthentication = e.doorkeeper
+	if c.CentrePassword != "" {
+		e.doorkeeper.centre = &server.User{
+			Username: userCentre, Password: c.CentrePassword,
 			Permissions: &server.Permissions{
 				Publish:   &server.SubjectPermission{Allow: []string{"intake.*.*", "bahi.intake.key"}},
 				Subscribe: &server.SubjectPermission{Allow: []string{CentreInbox + ".>"}},
 			},
-		})
+		}
 	}
 
 	if e.server, err = server.NewServer(options); err != nil {
@@ -116,17 +101,60 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 			return nil, fmt.Errorf("start the embedded server: it was not ready after %s", startTimeout)
 		}
 	}
-	for _, name := range []string{accountLedger, accountIntake} {
-		account, err := e.server.LookupAccount(name)
+	if err := e.openAccounts(); err != nil {
+		return nil, fmt.Errorf("start the embedded server's streams: %w", err)
+	}
+	return e, nil
+}
+
+// openAccounts gives the accounts their streams, and then lets connections in.
+func (e *embedded) openAccounts() error {
+	var accounts [2]*server.Account
+	for i, name := range []string{accountLedger, accountIntake} {
+		account, err := e.server.LookupAccount(name) // a copy of the one in the options
 		if err == nil {
 			err = account.EnableJetStream(nil, nil)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("start the embedded server's streams: %w", err)
+			return err
 		}
+		accounts[i] = account
 	}
-	return e, nil
+	e.doorkeeper.open(accounts[0], accounts[1])
+	return nil
 }
+
+// listen sets where the server takes centres' connections, if anywhere.
+func listen(o *server.Options, c Config) error {
+	if c.Listen == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for centres: %w", err)
+	}
+	o.Host = host
+	if o.Port, err = strconv.Atoi(port); err != nil {
+		return fmt.Errorf("listen for centres: %q is not a port", port)
+	}
+	if o.Port == 0 {
+		o.Port = server.RANDOM_PORT
+	}
+	if c.ListenCertificate == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.ListenCertificate, c.ListenKey)
+	if err != nil {
+		return fmt.Errorf("listen for centres with TLS: %w", err)
+	}
+	o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
+	o.TLS, o.TLSTimeout = true, tlsTimeout
+	return nil
+}
+
+// tlsTimeout is how long a centre may take for the handshake, in seconds: its link
+// may be poor.
+const tlsTimeout = 10
 
 // stop shuts the server down, waits for it, and lets go of the directory.
 func (e *embedded) stop() error {

@@ -25,7 +25,9 @@ type Config struct {
 	Dir            string // the embedded server's directory; one process at a time
 	MaxBytes       int64  // the most the embedded server stores; 0 means three quarters of the disk space that is free at the start
 	Listen         string // host:port at which the embedded server listens for centres; empty means it does not
-	CentrePassword string // of the user "centre" of Listen; needed with it
+	CentrePassword string // of the user "centre" of Listen; none when empty
+
+	ListenCertificate, ListenKey string // PEM files of a TLS certificate and its key for Listen; without them it speaks no TLS
 
 	URL         string // an external NATS server, or several with commas between them
 	Credentials string // a .creds file for URL; empty for none
@@ -103,7 +105,7 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 	address := s.config.URL
 	if s.embedded != nil {
 		address = "" // in process, whatever the address
-		options = append(options, nats.InProcessServer(s.embedded.server), nats.UserInfo(user, s.embedded.password))
+		options = append(options, nats.InProcessServer(s.embedded.server), nats.UserInfo(user, s.embedded.doorkeeper.password))
 	} else if s.config.Credentials != "" {
 		options = append(options, nats.UserCredentials(s.config.Credentials))
 	}

@@ -23,6 +23,7 @@ const (
 	streamAudit    = "AUDIT"
 	subjectRead    = "audit.read"
 	subjectBarrier = "audit.barrier"
+	subjectAccess  = "audit.access"
 )
 
 // subjectOf returns the subject of a district's commits, or of the orders.
@@ -38,7 +39,7 @@ func ledgerConfig(replicas int) jetstream.StreamConfig {
 }
 
 func auditConfig(replicas int) jetstream.StreamConfig {
-	return streamConfig(streamAudit, replicas, subjectRead, subjectBarrier)
+	return streamConfig(streamAudit, replicas, subjectRead, subjectBarrier, subjectAccess)
 }
 
 // streamConfig returns how a stream that history stands on is kept: on disk,
@@ -67,7 +68,8 @@ func streamConfig(name string, replicas int, subjects ...string) jetstream.Strea
 }
 
 // openStream returns the stream, made when it does not exist. One that exists
-// is left as it is, and refused with [ErrUnfit] when it could lose or change
+// is given the subjects that it lacks, for earlier versions had fewer; apart from
+// that it is left as it is, and refused with [ErrUnfit] when it could lose or change
 // history.
 func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, want.Name)
@@ -77,10 +79,21 @@ func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 	if err != nil {
 		return nil, fmt.Errorf("open the stream %s: %w: %w", want.Name, ErrUnreachable, err)
 	}
+	if got := stream.CachedInfo().Config; len(got.Subjects) < len(want.Subjects) && includes(want.Subjects, got.Subjects) {
+		got.Subjects = want.Subjects
+		if stream, err = js.UpdateStream(ctx, got); err != nil {
+			return nil, fmt.Errorf("give the stream %s its subjects: %w", want.Name, err)
+		}
+	}
 	if faults := unfit(stream.CachedInfo().Config, want); len(faults) > 0 {
 		return nil, fmt.Errorf("the stream %s of this server: %w: %s; set it up so, or let bahi make it", want.Name, ErrUnfit, strings.Join(faults, ", "))
 	}
 	return stream, nil
+}
+
+// includes tells whether all of the subjects some are among all.
+func includes(all, some []string) bool {
+	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
 }
 
 // unfit returns what is wrong with a stream's set-up. A limit in bytes is

@@ -12,6 +12,7 @@
 //	intake.key              the key that bundles are sealed to; below it retired ones, until
 //	                        what was sealed to them has been taken in
 //	signing.key             the key that signs checkpoints, counts and receipts; retired public keys below it
+//	token.key               the key that signs tokens of access
 //	tokens/<role>           a bearer token per role, and the NATS password of centres
 //	sandbox-authority.key   in a sandbox ledger only
 //

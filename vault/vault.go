@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,8 @@ type Vault struct {
 	pepper *pepper
 	keys   *keyring
 	tokens map[string]string
+
+	keyOfTokens ed25519.PrivateKey // signs tokens of access
 
 	rotating sync.Mutex                  // held while the intake keys change
 	intake   atomic.Pointer[[]intakeKey] // the current one first; what it points at never changes
@@ -73,6 +76,9 @@ func Open(dir string) (_ *Vault, err error) {
 	}
 	v.intake.Store(&intake)
 	if v.keysToSign, err = openSigningKey(filepath.Join(dir, signingKeyFile)); err != nil {
+		return nil, err
+	}
+	if v.keyOfTokens, err = openTokenKey(filepath.Join(dir, tokenKeyFile)); err != nil {
 		return nil, err
 	}
 	if v.tokens, err = openRoleTokens(filepath.Join(dir, "tokens")); err != nil {

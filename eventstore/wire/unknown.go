@@ -89,3 +89,7 @@ func (m *AuditRead) HasUnknown() bool { return len(m.unknownFields) > 0 }
 // HasUnknown tells whether the record holds a field that this version of the
 // format does not have.
 func (m *AuditBarrier) HasUnknown() bool { return len(m.unknownFields) > 0 }
+
+// HasUnknown tells whether the record holds a field that this version of the
+// format does not have.
+func (m *AuditAccess) HasUnknown() bool { return len(m.unknownFields) > 0 }
