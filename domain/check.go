@@ -22,22 +22,22 @@ func check(s Submission) *Rejection {
 		return first(checkHeading(s.Heading), checkRegistration(s))
 	case DoseGiven:
 		return first(checkHeading(s.Heading),
-			checkPerson(s.Person),
+			checkNamed(s),
 			checkDistrict(s.District),
 			checkText("centre", s.Centre, 32, "-_"),
 			checkChoice("vaccine", s.Vaccine, vaccineCodes),
 			checkText("batch", s.Batch, 32, "/.-"),
 			checkChoice("dose", s.Number, doseNumberCodes))
 	case RegistrationWithdrawal:
-		return first(checkHeading(s.Heading), checkPerson(s.Person), checkChoice("reason", s.Reason, reasonCodes))
+		return first(checkHeading(s.Heading), checkNamed(s), checkChoice("reason", s.Reason, reasonCodes))
 	case DoseWithdrawal:
 		return first(checkHeading(s.Heading),
-			checkPerson(s.Person),
+			checkNamed(s),
 			checkChoice("dose", s.Number, doseNumberCodes),
 			checkChoice("reason", s.Reason, reasonCodes))
 	case ReversalRequest:
 		return first(checkHeading(s.Heading),
-			checkPerson(s.Person),
+			checkNamed(s),
 			checkChoice("to", s.To, statusCodes),
 			checkChoice("reason", s.Reason, reasonCodes))
 	case ReversalDecision:
@@ -82,11 +82,18 @@ func checkHeading(h Heading) *Rejection {
 	return nil
 }
 
-func checkPerson(r Reference) *Rejection {
-	if r == "" {
+// checkNamed holds what is about one person to naming them once.
+func checkNamed(s Submission) *Rejection {
+	person, byRegistration := PersonOf(s), RegistrationOf(s) != UUID{}
+	switch {
+	case person == "" && !byRegistration:
 		return missing("person")
+	case person != "" && byRegistration:
+		return reject(CodeBadValue, "registration", "a person is named by reference number or by registration; leave one of the two out")
+	case byRegistration:
+		return nil
 	}
-	return checkReference(r)
+	return checkReference(person)
 }
 
 func checkReference(r Reference) *Rejection {

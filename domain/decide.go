@@ -29,7 +29,7 @@ func Decide(k Known, r Rules, s Submission, recorded time.Time) (Event, error) {
 // it would be refused today.
 func decide(k Known, r Rules, s Submission, recorded time.Time) (Event, error) {
 	if k.Earlier != nil {
-		if k.Earlier.SameContent {
+		if k.Earlier.SameContent || restated(s) {
 			return nil, &AlreadyHeld{Commit: k.Earlier.Commit}
 		}
 		return nil, reject(CodeIDReused, "id", "another submission bore this id; give each submission an id of its own")
@@ -61,6 +61,11 @@ func decide(k Known, r Rules, s Submission, recorded time.Time) (Event, error) {
 		return decideFreeze(k, s)
 	}
 	return nil, reject(CodeUnknownType, "type", "the ledger knows no submission of this type")
+}
+
+func restated(s Submission) bool {
+	r, ok := s.(Registration)
+	return ok && r.Restated
 }
 
 func decideRegistration(k Known, r Rules, s Registration) (Event, error) {
@@ -97,7 +102,7 @@ func decideRegistrationWithdrawal(k Known, s RegistrationWithdrawal) (Event, err
 	p := k.Person
 	switch {
 	case !p.IsRegistered():
-		return nil, rejectPerson()
+		return nil, rejectPerson(s)
 	case len(p.Doses()) > 0:
 		return nil, reject(CodeHasDoses, "person", "doses of this person stand; withdraw them first, the latest before the others")
 	case p.hasPending() && s.Day() < p.Pending.Day:
@@ -156,7 +161,12 @@ func inYears(least, greatest int) string {
 	return fmt.Sprintf("ages %d to %d", least, greatest)
 }
 
-func rejectPerson() *Rejection {
+// rejectPerson refuses what is about somebody who is not registered.
+func rejectPerson(s Submission) *Rejection {
+	if RegistrationOf(s) != (UUID{}) {
+		return reject(CodeUnknownPerson, "registration",
+			"no registration stands under this id that the ledger issued a number for; send it first, under another id if that one was withdrawn, or name the person by number")
+	}
 	return reject(CodeUnknownPerson, "person", "nobody is registered under this number; check it, or register the person first")
 }
 

@@ -9,7 +9,7 @@ import "fmt"
 func decideDose(k Known, r Rules, s DoseGiven) (Event, error) {
 	p, day := k.Person, s.Day()
 	if !p.IsRegistered() {
-		return nil, rejectPerson()
+		return nil, rejectPerson(s)
 	}
 	if held, ok := p.Dose(s.Number); ok {
 		if held.Day == day && held.Vaccine == s.Vaccine {
@@ -132,7 +132,7 @@ func seriesName(n DoseNumber) string {
 func decideDoseWithdrawal(k Known, r Rules, s DoseWithdrawal) (Event, error) {
 	p := k.Person
 	if !p.IsRegistered() {
-		return nil, rejectPerson()
+		return nil, rejectPerson(s)
 	}
 	dose, ok := p.Dose(s.Number)
 	if !ok {

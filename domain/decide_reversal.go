@@ -6,7 +6,7 @@ func decideReversalRequest(k Known, s ReversalRequest) (Event, error) {
 	p := k.Person
 	switch {
 	case !p.IsRegistered():
-		return nil, rejectPerson()
+		return nil, rejectPerson(s)
 	case p.hasPending():
 		return nil, reject(CodePending, "person", "a reversal of this person's status awaits its decision")
 	case !reversible(p.Status, s.To):

@@ -43,6 +43,8 @@ func TestQuestionsAreAskedInOrder(t *testing.T) {
 		want  domain.Code // "" means held
 	}{
 		{"held before anything", domain.Known{Earlier: &domain.Earlier{Commit: 7, SameContent: true}}, freeze, ""},
+		{"a restated registration, whatever it says", domain.Known{Earlier: &domain.Earlier{Commit: 7}}, domain.Registration{Restated: true}, ""},
+		{"one that is not", domain.Known{Earlier: &domain.Earlier{Commit: 7}}, domain.Registration{}, domain.CodeIDReused},
 		{"the id before the authority", domain.Known{Earlier: &domain.Earlier{Commit: 7}}, freeze, domain.CodeIDReused},
 		{"the authority before the date", domain.Known{}, freeze, domain.CodeNotAllowed},
 		{"the date before the district", domain.Known{Authority: true}, freeze, domain.CodeInFuture},

@@ -76,6 +76,7 @@ func FuzzParseUUID(f *testing.F) {
 func FuzzCheck(f *testing.F) {
 	f.Add(uint8(0), "21679381234566", "Sita Devi", "9000000001", "123456789012", uint8(1), uint8(1), uint8(1), 1961, uint16(208), int64(1610771700))
 	f.Add(uint8(1), "21679381234566", "208001", "4120Z001", "", uint8(1), uint8(1), uint8(1), 0, uint16(208), int64(1610771700))
+	f.Add(uint8(1), "018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001", "208001", "4120Z001", "", uint8(2), uint8(3), uint8(0), 0, uint16(208), int64(1630771700))
 	f.Add(uint8(6), "", "DL/2021/117", "authority", "", uint8(0), uint8(2), uint8(7), 0, uint16(208), int64(1610771700))
 	f.Add(uint8(0), " ", "+91+91", "+91+919000000", "ß ıſ", uint8(99), uint8(200), uint8(255), -1, uint16(0), int64(-1))
 	f.Fuzz(func(t *testing.T, kind uint8, person, a, b, c string, x, y, z uint8, year int, district uint16, at int64) {
@@ -101,18 +102,22 @@ func FuzzCheck(f *testing.F) {
 func anySubmission(kind uint8, person, a, b, c string, x, y, z uint8, year int, district uint16, at int64) domain.Submission {
 	h := domain.Heading{ID: numberedID(year), At: time.Unix(at, 0)}
 	reference, d := domain.Reference(person), domain.District(district)
+	registration, err := domain.ParseUUID(person)
+	if err == nil {
+		reference = ""
+	}
 	switch kind % 7 {
 	case 0:
 		return domain.Registration{Heading: h, Person: reference, District: d, Group: domain.Group(x), Name: a, BirthYear: year, Sex: domain.Sex(y),
-			Mobile: b, PhotoID: domain.PhotoID{Type: domain.PhotoIDType(z), Number: c}}
+			Mobile: b, PhotoID: domain.PhotoID{Type: domain.PhotoIDType(z), Number: c}, Restated: err == nil}
 	case 1:
-		return domain.DoseGiven{Heading: h, Person: reference, District: d, Centre: a, Vaccine: domain.Vaccine(x), Batch: b, Number: domain.DoseNumber(y)}
+		return domain.DoseGiven{Heading: h, Person: reference, Registration: registration, District: d, Centre: a, Vaccine: domain.Vaccine(x), Batch: b, Number: domain.DoseNumber(y)}
 	case 2:
-		return domain.RegistrationWithdrawal{Heading: h, Person: reference, Reason: domain.Reason(x)}
+		return domain.RegistrationWithdrawal{Heading: h, Person: reference, Registration: registration, Reason: domain.Reason(x)}
 	case 3:
-		return domain.DoseWithdrawal{Heading: h, Person: reference, Number: domain.DoseNumber(x), Reason: domain.Reason(y)}
+		return domain.DoseWithdrawal{Heading: h, Person: reference, Registration: registration, Number: domain.DoseNumber(x), Reason: domain.Reason(y)}
 	case 4:
-		return domain.ReversalRequest{Heading: h, Person: reference, To: domain.Status(x), Reason: domain.Reason(y)}
+		return domain.ReversalRequest{Heading: h, Person: reference, Registration: registration, To: domain.Status(x), Reason: domain.Reason(y)}
 	case 5:
 		return domain.ReversalDecision{Heading: h, Request: numberedID(int(z)), Approve: x&1 == 0, By: a}
 	}

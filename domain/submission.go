@@ -37,6 +37,11 @@ type Registration struct {
 	Sex       Sex
 	Mobile    string
 	PhotoID   PhotoID
+
+	// Restated says that the registration stands in another record to tell whom
+	// that is about, as a certificate of a second dose names its recipient again.
+	// When the ledger holds its id it is held, whatever it says this time.
+	Restated bool
 }
 
 // PhotoID is an identity document shown at registration.
@@ -45,40 +50,46 @@ type PhotoID struct {
 	Number string
 }
 
-// DoseGiven reports a dose.
+// DoseGiven reports a dose. Like all that follows about one person, it names
+// the person by reference number or, before the sender knows the number that the
+// ledger issued, by the id of the registration that it was issued for.
 type DoseGiven struct {
 	Heading
-	Person   Reference
-	District District // where the dose was given
-	Centre   string
-	Vaccine  Vaccine
-	Batch    string
-	Number   DoseNumber
+	Person       Reference
+	Registration UUID     // instead of Person
+	District     District // where the dose was given
+	Centre       string
+	Vaccine      Vaccine
+	Batch        string
+	Number       DoseNumber
 }
 
 // RegistrationWithdrawal takes back a registration that has no doses, such as a
 // duplicate.
 type RegistrationWithdrawal struct {
 	Heading
-	Person Reference
-	Reason Reason
+	Person       Reference
+	Registration UUID // instead of Person
+	Reason       Reason
 }
 
 // DoseWithdrawal takes back a person's latest dose, entered in error.
 type DoseWithdrawal struct {
 	Heading
-	Person Reference
-	Number DoseNumber
-	Reason Reason
+	Person       Reference
+	Registration UUID // instead of Person
+	Number       DoseNumber
+	Reason       Reason
 }
 
 // ReversalRequest asks for a lower status: full to partial, full to
 // unvaccinated, or partial to unvaccinated. Its id names it in the decision.
 type ReversalRequest struct {
 	Heading
-	Person Reference
-	To     Status
-	Reason Reason
+	Person       Reference
+	Registration UUID // instead of Person
+	To           Status
+	Reason       Reason
 }
 
 // ReversalDecision approves or rejects a pending request. It needs the
@@ -116,7 +127,8 @@ func (ReversalDecision) submission()       {}
 func (Freeze) submission()                 {}
 
 // PersonOf returns the reference number that s names, or "" when it names none
-// (a registration that leaves the number to the ledger, a decision, a freeze).
+// (a registration that leaves the number to the ledger, what names a person by
+// registration, a decision, a freeze).
 func PersonOf(s Submission) Reference {
 	switch s := s.(type) {
 	case Registration:
@@ -131,4 +143,20 @@ func PersonOf(s Submission) Reference {
 		return s.Person
 	}
 	return ""
+}
+
+// RegistrationOf returns the id of the registration by which s names its person,
+// and the zero UUID when it names nobody in this way.
+func RegistrationOf(s Submission) UUID {
+	switch s := s.(type) {
+	case DoseGiven:
+		return s.Registration
+	case RegistrationWithdrawal:
+		return s.Registration
+	case DoseWithdrawal:
+		return s.Registration
+	case ReversalRequest:
+		return s.Registration
+	}
+	return UUID{}
 }

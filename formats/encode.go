@@ -39,9 +39,12 @@ func AppendSubmission(b []byte, s domain.Submission) []byte {
 		photo.text("type", s.PhotoID.Type.String())
 		photo.text("number", s.PhotoID.Number)
 		o.b = photo.end()
+		if s.Restated {
+			o.flag("restated", true)
+		}
 	case domain.DoseGiven:
 		head("dose", s.Heading)
-		o.text("person", string(s.Person))
+		o.who(s.Person, s.Registration)
 		o.number("district", uint64(s.District))
 		o.text("centre", s.Centre)
 		o.text("vaccine", s.Vaccine.String())
@@ -49,16 +52,16 @@ func AppendSubmission(b []byte, s domain.Submission) []byte {
 		o.dose(s.Number)
 	case domain.RegistrationWithdrawal:
 		head("registration_withdrawal", s.Heading)
-		o.text("person", string(s.Person))
+		o.who(s.Person, s.Registration)
 		o.text("reason", s.Reason.String())
 	case domain.DoseWithdrawal:
 		head("dose_withdrawal", s.Heading)
-		o.text("person", string(s.Person))
+		o.who(s.Person, s.Registration)
 		o.dose(s.Number)
 		o.text("reason", s.Reason.String())
 	case domain.ReversalRequest:
 		head("reversal_request", s.Heading)
-		o.text("person", string(s.Person))
+		o.who(s.Person, s.Registration)
 		o.text("to", s.To.String())
 		o.text("reason", s.Reason.String())
 	case domain.ReversalDecision:
@@ -85,8 +88,7 @@ func AppendSubmission(b []byte, s domain.Submission) []byte {
 			}
 			o.b = append(o.b, ']')
 		}
-		o.key("standing")
-		o.b = strconv.AppendBool(o.b, s.Standing)
+		o.flag("standing", s.Standing)
 		o.text("mode", s.Mode.String())
 		o.text("order", s.Order)
 		o.text("by", s.By)
@@ -164,6 +166,20 @@ func (o *object) optional(name, s string) {
 func (o *object) number(name string, n uint64) {
 	o.key(name)
 	o.b = strconv.AppendUint(o.b, n, 10)
+}
+
+func (o *object) flag(name string, b bool) {
+	o.key(name)
+	o.b = strconv.AppendBool(o.b, b)
+}
+
+// who writes the one of the two by which a submission names its person.
+func (o *object) who(person domain.Reference, registration domain.UUID) {
+	if registration != (domain.UUID{}) {
+		o.text("registration", registration.String())
+		return
+	}
+	o.text("person", string(person))
 }
 
 func (o *object) dose(n domain.DoseNumber) {

@@ -36,13 +36,15 @@ const (
 	fieldMode
 	fieldOrder
 	fieldPersons
+	fieldRegistration
+	fieldRestated
 	fieldCount
 )
 
 var fieldNames = [fieldCount]string{
 	"type", "id", "at", "person", "district", "group", "name", "birth_year", "sex", "mobile", "photo_id",
 	"centre", "vaccine", "batch", "dose", "reason", "to", "request", "decision", "by", "groups", "standing", "mode", "order",
-	"persons",
+	"persons", "registration", "restated",
 }
 
 func (f field) String() string { return fieldNames[f] }
@@ -101,6 +103,10 @@ func fieldNamed(name string) (field, bool) {
 		return fieldOrder, true
 	case "persons":
 		return fieldPersons, true
+	case "registration":
+		return fieldRegistration, true
+	case "restated":
+		return fieldRestated, true
 	}
 	return 0, false
 }
@@ -117,10 +123,19 @@ func setOf(fields ...field) (s fieldSet) {
 
 func (s fieldSet) has(f field) bool { return s&(1<<f) != 0 }
 
+// missing returns the required fields that are not among those seen.
+func (f *form) missing(seen fieldSet) fieldSet {
+	if seen.has(fieldRegistration) {
+		seen |= 1 << fieldPerson
+	}
+	return f.required &^ seen
+}
+
 // first returns the first field of a set that is not empty.
 func (s fieldSet) first() field { return field(bits.TrailingZeros32(uint32(s))) }
 
-// form is what one type of submission looks like.
+// form is what one type of submission looks like. Where a person is required, the
+// registration serves instead.
 type form struct {
 	required, optional fieldSet
 	read               func(*row) domain.Submission
@@ -131,23 +146,27 @@ var everyForm = setOf(fieldType, fieldID, fieldAt)
 var (
 	registrationForm = form{
 		required: everyForm | setOf(fieldDistrict, fieldGroup, fieldName, fieldBirthYear, fieldSex, fieldMobile, fieldPhotoID),
-		optional: setOf(fieldPerson),
+		optional: setOf(fieldPerson, fieldRestated),
 		read:     (*row).registration,
 	}
 	doseForm = form{
 		required: everyForm | setOf(fieldPerson, fieldDistrict, fieldCentre, fieldVaccine, fieldBatch, fieldDose),
+		optional: setOf(fieldRegistration),
 		read:     (*row).doseGiven,
 	}
 	registrationWithdrawalForm = form{
 		required: everyForm | setOf(fieldPerson, fieldReason),
+		optional: setOf(fieldRegistration),
 		read:     (*row).registrationWithdrawal,
 	}
 	doseWithdrawalForm = form{
 		required: everyForm | setOf(fieldPerson, fieldDose, fieldReason),
+		optional: setOf(fieldRegistration),
 		read:     (*row).doseWithdrawal,
 	}
 	reversalRequestForm = form{
 		required: everyForm | setOf(fieldPerson, fieldTo, fieldReason),
+		optional: setOf(fieldRegistration),
 		read:     (*row).reversalRequest,
 	}
 	reversalDecisionForm = form{

@@ -18,9 +18,11 @@ const (
 	id1 = "018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001"
 	id2 = "018F3C1E-7A52-7BB0-9A1C-2F64D1C0A002"
 	ref = "21679381234566"
+
+	registered = "018f3c1e-7a52-7bb0-9a1c-2f64d1c0a003" // the id of a registration
 )
 
-// One line of each type, as CONTRACT has them.
+// One line of each type, and of each that names a person by registration.
 var samples = []string{
 	`{"type":"registration","id":"` + id1 + `","at":"2021-01-16T10:05:00+05:30","person":"` + ref + `","district":208,"group":"HCW","name":"सुनीता देवी","birth_year":1961,"sex":"F","mobile":"9000000001","photo_id":{"type":"AADHAAR","number":"234567890123"}}`,
 	`{"type":"dose","id":"` + id1 + `","at":"2021-01-16","person":"` + ref + `","district":208,"centre":"208001","vaccine":"COVISHIELD","batch":"4120Z001","dose":1}`,
@@ -30,6 +32,11 @@ var samples = []string{
 	`{"type":"reversal_request","id":"` + id1 + `","at":"2022-01-22T09:00:00+05:30","person":"` + ref + `","to":"partial","reason":"issued_by_mistake"}`,
 	`{"type":"reversal_decision","id":"` + id1 + `","at":"2022-01-26T09:00:00+05:30","request":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a009","decision":"approve","by":"officer-7"}`,
 	`{"type":"freeze","id":"` + id1 + `","at":"2021-03-04T18:00:00+05:30","district":208,"groups":["HCW","FLW"],"standing":false,"mode":"handover","order":"DL/2021/117","by":"authority"}`,
+	`{"type":"registration","id":"` + id1 + `","at":"2021-01-16T10:05:00+05:30","district":208,"group":"HCW","name":"सुनीता देवी","birth_year":1961,"sex":"F","mobile":"9000000001","photo_id":{"type":"AADHAAR","number":"234567890123"},"restated":true}`,
+	`{"type":"dose","id":"` + id1 + `","at":"2021-01-16","registration":"` + registered + `","district":208,"centre":"208001","vaccine":"COVISHIELD","batch":"4120Z001","dose":1}`,
+	`{"type":"registration_withdrawal","id":"` + id1 + `","at":"2021-02-18","registration":"` + registered + `","reason":"duplicate"}`,
+	`{"type":"dose_withdrawal","id":"` + id1 + `","at":"2021-04-04","registration":"` + registered + `","dose":2,"reason":"entered_in_error"}`,
+	`{"type":"reversal_request","id":"` + id1 + `","at":"2022-01-22T09:00:00+05:30","registration":"` + registered + `","to":"partial","reason":"issued_by_mistake"}`,
 }
 
 func readAll(t *testing.T, input string) []Item {
@@ -133,6 +140,16 @@ func TestRefusals(t *testing.T) {
 
 		{"missing field", swap(dose, `"batch":"4120Z001",`, ``), id1, domain.CodeMissingField, "batch"},
 		{"missing person", swap(dose, `"person":"`+ref+`",`, ``), id1, domain.CodeMissingField, "person"},
+		{"no number and no registration", swap(samples[9], `"registration":"`+registered+`",`, ``), id1, domain.CodeMissingField, "person"},
+		{"number and registration", swap(dose, `"person"`, `"registration":"`+registered+`","person"`), id1, domain.CodeBadValue, "registration"},
+		{"a registration of no id", swap(samples[9], registered, `00000000-0000-0000-0000-000000000000`), id1, domain.CodeMissingField, "person"},
+		{"a registration that is no id", swap(samples[9], registered, `17`), id1, domain.CodeBadID, "registration"},
+		{"a registration that is a number", swap(samples[9], `"`+registered+`"`, `17`), id1, domain.CodeBadID, "registration"},
+		{"a registration by registration", swap(samples[8], `"district"`, `"registration":"`+registered+`","district"`), id1, domain.CodeUnknownField, "registration"},
+		{"a decision by registration", swap(samples[6], `"request"`, `"registration":"`+registered+`","request"`), id1, domain.CodeUnknownField, "registration"},
+		{"a restated dose", swap(samples[9], `"dose":1`, `"dose":1,"restated":true`), id1, domain.CodeUnknownField, "restated"},
+		{"restated as text", swap(samples[8], `"restated":true`, `"restated":"yes"`), id1, domain.CodeBadValue, "restated"},
+
 		{"photo ID without number", swap(reg, `,"number":"234567890123"`, ``), id1, domain.CodeMissingField, "photo_id"},
 
 		{"null", swap(dose, `"4120Z001"`, `null`), id1, domain.CodeBadValue, "batch"},

@@ -87,7 +87,7 @@ func parse(line string) (id string, s domain.Submission, reject *domain.Rejectio
 	if foreign := r.seen &^ (form.required | form.optional); foreign != 0 {
 		return id, nil, rejection(domain.CodeUnknownField, foreign.first().String(), "this type of submission has no such field; leave it out")
 	}
-	if missing := form.required &^ r.seen; missing != 0 {
+	if missing := form.missing(r.seen); missing != 0 {
 		return id, nil, rejection(domain.CodeMissingField, missing.first().String(), "the field is missing")
 	}
 	if id == "" {
@@ -147,7 +147,30 @@ func (r *row) heading() domain.Heading {
 	return domain.Heading{ID: r.id, At: coded(r, fieldAt, domain.ParseTime)}
 }
 
-func (r *row) person() domain.Reference { return domain.Reference(r.text(fieldPerson)) }
+// person is empty where a registration names the person instead.
+func (r *row) person() domain.Reference {
+	if !r.seen.has(fieldPerson) {
+		return ""
+	}
+	return domain.Reference(r.text(fieldPerson))
+}
+
+// namedBy is the registration that names the person.
+func (r *row) namedBy() domain.UUID {
+	if !r.seen.has(fieldRegistration) {
+		return domain.UUID{}
+	}
+	return r.uuid(fieldRegistration)
+}
+
+func (r *row) uuid(f field) domain.UUID {
+	s, _ := r.values[f].unquoted()
+	u, err := domain.ParseUUID(s)
+	if err != nil {
+		r.refuse(domain.CodeBadID, f, err.Error())
+	}
+	return u
+}
 
 // integer reads a number without fraction or exponent, and false for anything
 // else. What no int holds becomes the largest or smallest.
@@ -316,11 +339,13 @@ func (r *row) persons() []domain.Reference {
 	return persons
 }
 
-func (r *row) standing() bool {
-	if r.seen.has(fieldStanding) && r.values[fieldStanding].kind != kindTrue && r.values[fieldStanding].kind != kindFalse {
-		r.bad(fieldStanding, "standing is true or false, without quotes")
+// flag reads a field that is false when it is left out.
+func (r *row) flag(f field) bool {
+	kind := r.values[f].kind
+	if r.seen.has(f) && kind != kindTrue && kind != kindFalse {
+		r.bad(f, f.String()+" is true or false, without quotes")
 	}
-	return r.values[fieldStanding].kind == kindTrue
+	return kind == kindTrue
 }
 
 func (r *row) mode() domain.FreezeMode {
@@ -328,15 +353,6 @@ func (r *row) mode() domain.FreezeMode {
 		return domain.Handover
 	}
 	return coded(r, fieldMode, domain.ParseFreezeMode)
-}
-
-func (r *row) request() domain.UUID {
-	s, _ := r.values[fieldRequest].unquoted()
-	u, err := domain.ParseUUID(s)
-	if err != nil {
-		r.refuse(domain.CodeBadID, fieldRequest, err.Error())
-	}
-	return u
 }
 
 func (r *row) approve() bool {
@@ -357,6 +373,7 @@ func (r *row) registration() domain.Submission {
 		Sex:       coded(r, fieldSex, domain.ParseSex),
 		Mobile:    r.text(fieldMobile),
 		PhotoID:   r.photoID(),
+		Restated:  r.flag(fieldRestated),
 	}
 	if r.seen.has(fieldPerson) {
 		s.Person = r.person()
@@ -370,46 +387,50 @@ func (r *row) registration() domain.Submission {
 
 func (r *row) doseGiven() domain.Submission {
 	return domain.DoseGiven{
-		Heading:  r.heading(),
-		Person:   r.person(),
-		District: r.district(),
-		Centre:   r.text(fieldCentre),
-		Vaccine:  coded(r, fieldVaccine, domain.ParseVaccine),
-		Batch:    r.text(fieldBatch),
-		Number:   r.dose(),
+		Heading:      r.heading(),
+		Person:       r.person(),
+		Registration: r.namedBy(),
+		District:     r.district(),
+		Centre:       r.text(fieldCentre),
+		Vaccine:      coded(r, fieldVaccine, domain.ParseVaccine),
+		Batch:        r.text(fieldBatch),
+		Number:       r.dose(),
 	}
 }
 
 func (r *row) registrationWithdrawal() domain.Submission {
 	return domain.RegistrationWithdrawal{
-		Heading: r.heading(),
-		Person:  r.person(),
-		Reason:  coded(r, fieldReason, domain.ParseReason),
+		Heading:      r.heading(),
+		Person:       r.person(),
+		Registration: r.namedBy(),
+		Reason:       coded(r, fieldReason, domain.ParseReason),
 	}
 }
 
 func (r *row) doseWithdrawal() domain.Submission {
 	return domain.DoseWithdrawal{
-		Heading: r.heading(),
-		Person:  r.person(),
-		Number:  r.dose(),
-		Reason:  coded(r, fieldReason, domain.ParseReason),
+		Heading:      r.heading(),
+		Person:       r.person(),
+		Registration: r.namedBy(),
+		Number:       r.dose(),
+		Reason:       coded(r, fieldReason, domain.ParseReason),
 	}
 }
 
 func (r *row) reversalRequest() domain.Submission {
 	return domain.ReversalRequest{
-		Heading: r.heading(),
-		Person:  r.person(),
-		To:      coded(r, fieldTo, domain.ParseStatus),
-		Reason:  coded(r, fieldReason, domain.ParseReason),
+		Heading:      r.heading(),
+		Person:       r.person(),
+		Registration: r.namedBy(),
+		To:           coded(r, fieldTo, domain.ParseStatus),
+		Reason:       coded(r, fieldReason, domain.ParseReason),
 	}
 }
 
 func (r *row) reversalDecision() domain.Submission {
 	return domain.ReversalDecision{
 		Heading: r.heading(),
-		Request: r.request(),
+		Request: r.uuid(fieldRequest),
 		Approve: r.approve(),
 		By:      r.text(fieldBy),
 	}
@@ -421,7 +442,7 @@ func (r *row) freeze() domain.Submission {
 		District: r.district(),
 		Groups:   r.groups(),
 		Persons:  r.persons(),
-		Standing: r.standing(),
+		Standing: r.flag(fieldStanding),
 		Mode:     r.mode(),
 		Order:    r.text(fieldOrder),
 		By:       r.text(fieldBy),

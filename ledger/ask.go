@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,10 @@ type ask struct {
 	submission domain.Submission
 	id         domain.SubmissionToken
 	digest     domain.Digest
-	person     domain.PersonToken // zero when the submission names nobody
-	named      bool
+	named      bool                      // by reference number
+	person     domain.PersonToken        // zero as long as nobody knows whom it is about; see identify
+	registered domain.SubmissionToken    // of the registration that names the person instead
+	issued     domain.Reference          // the number that was issued for it
 	tokens     domain.RegistrationTokens // of a registration
 	listed     []domain.PersonToken      // of a freeze of listed persons
 
@@ -50,6 +53,9 @@ func (l *Ledger) prepare(as Caller, s domain.Submission) *ask {
 	a.digest = l.vault.SubmissionDigest(s)
 	if ref := domain.PersonOf(s); ref != "" {
 		a.person, a.named = l.vault.PersonToken(ref), true
+	}
+	if id := domain.RegistrationOf(s); id != (domain.UUID{}) {
+		a.registered = l.vault.SubmissionToken(id)
 	}
 	if f, ok := s.(domain.Freeze); ok {
 		for _, r := range f.Persons {
@@ -94,22 +100,20 @@ func (l *Ledger) decide(d *projections.Draft, a *ask, recorded time.Time) (decis
 	if err != nil {
 		return decision{}, err
 	}
-	if !known.Frozen && verdict.Person == "" {
-		verdict.Person = who.issued
-	}
 	event, err := domain.Decide(known, l.rules, s, recorded)
+	if held := (*domain.AlreadyHeld)(nil); errors.As(err, &held) {
+		verdict.Outcome = domain.Duplicate
+		if !known.Frozen {
+			verdict.Commit = held.Commit
+			verdict.Person = cmp.Or(verdict.Person, who.told(a, known))
+		}
+		return decision{verdict: verdict}, nil
+	}
 	if err != nil {
-		if held := (*domain.AlreadyHeld)(nil); errors.As(err, &held) {
-			verdict.Outcome = domain.Duplicate
-			if !known.Frozen {
-				verdict.Commit = held.Commit
-			}
-			return decision{verdict: verdict}, nil
-		}
-		if verdict.Person == who.issued && !a.named {
-			verdict.Person = "" // a number that was not issued after all
-		}
-		return refuse(verdict, err)
+		return refuse(verdict, err) // nor is a number told that was not named
+	}
+	if !known.Frozen {
+		verdict.Person = cmp.Or(verdict.Person, who.issued)
 	}
 	tokens, err := l.seal(d, &event, a, known)
 	if err != nil {

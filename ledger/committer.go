@@ -148,6 +148,13 @@ func (c *committer) decideWaiting() {
 
 // take decides a into the next commit, or answers false when it must wait.
 func (c *committer) take(a *ask, passed []*ask) bool {
+	if c.next == nil {
+		c.next = c.newFlight()
+	}
+	if err := c.identify(c.next.draft, a); err != nil {
+		c.next.answers = append(c.next.answers, answer{ask: a, err: err})
+		return true
+	}
 	for about := range a.about {
 		if c.blocked[about] {
 			return false
@@ -155,9 +162,6 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 	}
 	if c.sandbox.Load() && len(passed) > 0 && domain.DayOf(a.turn) > domain.DayOf(passed[0].turn) {
 		return false // history is replayed day by day, over all districts
-	}
-	if c.next == nil {
-		c.next = c.newFlight()
 	}
 	district, known, err := c.route(c.next.draft, a)
 	if err != nil {
@@ -179,9 +183,12 @@ func (c *committer) pass(a *ask) {
 }
 
 // about yields what the verdict on a may depend on, or change: the submission's
-// id, the person, the photo ID and mobile number, the request.
+// id, the person, the registration that names the person, the photo ID and
+// mobile number, the request.
 func (a *ask) about(yield func([domain.TokenSize]byte) bool) {
-	if a.submission == nil || a.refused != nil || !yield(a.id) || a.named && !yield(a.person) {
+	var nothing [domain.TokenSize]byte
+	if a.submission == nil || a.refused != nil || !yield(a.id) ||
+		a.person != nothing && !yield(a.person) || a.registered != nothing && !yield(a.registered) {
 		return
 	}
 	switch s := a.submission.(type) {
@@ -222,7 +229,6 @@ func (f *flight) full() bool {
 // orders'. What names no district goes by the person's home; about a person that
 // is not registered there will be no event, so no district is known.
 func (c *committer) route(d *projections.Draft, a *ask) (district domain.District, known bool, err error) {
-	token := a.person
 	switch s := a.submission.(type) {
 	case nil:
 		return a.district, true, nil
@@ -232,13 +238,9 @@ func (c *committer) route(d *projections.Draft, a *ask) (district domain.Distric
 		return s.District, true, nil
 	case domain.DoseGiven:
 		return s.District, true, nil
-	case domain.ReversalDecision:
-		if token, _, err = d.Request(s.Request); err != nil {
-			return 0, true, err
-		}
 	}
-	person, err := d.Person(token)
-	return person.Cohort.District, !a.named || person.IsRegistered(), err
+	person, err := d.Person(a.person)
+	return person.Cohort.District, person.IsRegistered(), err
 }
 
 // decideInto decides a and adds the outcome to f.

@@ -9,14 +9,46 @@ import (
 
 // subject is who a submission is about, beyond what the domain needs to know.
 type subject struct {
-	issued  domain.Reference // the number that the ledger issues, or issued, for this submission
-	counter uint8            // 1 + its counter; 0 when the submission brought the number
+	issued  domain.Reference // the number that the ledger issues, or issued, for this registration or the one that it names
+	counter uint8            // 1 + its counter when it is this one's; 0 when the submission brought the number
+}
+
+// told is the number that a duplicate may tell. Of a restated registration it is
+// told to whoever repeats what was registered: ids of foreign systems can be
+// guessed, and a guess must not yield a number.
+func (w subject) told(a *ask, k domain.Known) domain.Reference {
+	if s, ok := a.submission.(domain.Registration); ok && s.Restated && !k.SameRegistration && !(k.Earlier != nil && k.Earlier.SameContent) {
+		return ""
+	}
+	return w.issued
+}
+
+// identify finds out whom an ask is about that does not say so by number: the
+// person of the registration that it names, or of the request that it decides.
+// Who that is depends on the draft, for the registration may be in it.
+func (l *Ledger) identify(d *projections.Draft, a *ask) error {
+	if s, ok := a.submission.(domain.ReversalDecision); ok {
+		var err error
+		a.person, _, err = d.Request(s.Request)
+		return err
+	}
+	if a.registered == (domain.SubmissionToken{}) {
+		return nil
+	}
+	a.person, a.issued = domain.PersonToken{}, ""
+	held, ok, err := d.Submission(a.registered)
+	if err != nil || !ok || held.Issued == 0 {
+		return err
+	}
+	a.issued = l.vault.IssueReference(domain.RegistrationOf(a.submission), held.Issued-1)
+	a.person = l.vault.PersonToken(a.issued)
+	return nil
 }
 
 // known gathers what the register knows that bears on the submission of a.
 func (l *Ledger) known(d *projections.Draft, a *ask) (domain.Known, subject, error) {
 	k := domain.Known{Authority: a.caller.Authority, Token: a.person}
-	var who subject
+	who := subject{issued: a.issued}
 
 	record, again, err := d.Submission(a.id)
 	if err != nil {
@@ -42,7 +74,7 @@ func (l *Ledger) known(d *projections.Draft, a *ask) (domain.Known, subject, err
 		}
 		return k, who, nil
 	case domain.ReversalDecision:
-		if k.Token, k.Request, err = d.Request(s.Request); err != nil {
+		if _, k.Request, err = d.Request(s.Request); err != nil {
 			return k, who, err
 		}
 	case domain.Freeze:

@@ -58,6 +58,8 @@ type history struct {
 }
 
 type somebody struct {
+	number domain.Reference
+	id     domain.UUID // of the registration, when the ledger issued the number
 	home   domain.District
 	group  domain.Group
 	doses  []placed
@@ -131,8 +133,8 @@ func (h *history) heading() domain.Heading {
 func (h *history) bundle() {
 	h.Helper()
 	var submissions []domain.Submission
-	var effects []func()
-	add := func(s domain.Submission, effect func()) {
+	var effects []func(number domain.Reference)
+	add := func(s domain.Submission, effect func(domain.Reference)) {
 		submissions, effects = append(submissions, s), append(effects, effect)
 	}
 	touched := map[int]bool{}
@@ -143,11 +145,19 @@ func (h *history) bundle() {
 			r := registrationOf(n, p.home, p.group, "2021-01-16")
 			r.Heading = h.heading()
 			touched[n] = true
-			add(r, func() {
+			issued := h.rand.IntN(3) == 0
+			if issued {
+				r.Person, p.id = "", r.ID
+			}
+			add(r, func(number domain.Reference) {
+				p.number = number
 				h.people[n] = p
 				h.of(p.home).Registered++
 				h.status(p, 0, +1)
 			})
+			if issued && h.rand.IntN(2) == 0 {
+				h.dose(n, p, add) // before anybody knows the number, perhaps elsewhere
+			}
 			continue
 		}
 		n := 1 + h.rand.IntN(h.next)
@@ -163,19 +173,28 @@ func (h *history) bundle() {
 		verdicts := submit(h.T, h.l, centre, submissions[:size]...)
 		for i, v := range verdicts {
 			if v.Outcome == domain.Accepted {
-				effects[i]()
+				effects[i](v.Person)
 			}
 		}
 		submissions, effects = submissions[size:], effects[size:]
 	}
 }
 
-func (h *history) about(n int, p *somebody, add func(domain.Submission, func())) {
+// named names a person: by number or, when the ledger issued that, sometimes by
+// registration.
+func (h *history) named(p *somebody) (domain.Reference, domain.UUID) {
+	if p.id != (domain.UUID{}) && (p.number == "" || h.rand.IntN(2) == 0) {
+		return "", p.id
+	}
+	return p.number, domain.UUID{}
+}
+
+func (h *history) about(n int, p *somebody, add func(domain.Submission, func(domain.Reference))) {
 	given := len(p.doses)
-	where := []domain.District{muzaffarpur, patna}[h.rand.IntN(2)]
+	who, registration := h.named(p)
 	switch h.rand.IntN(6) {
 	case 0:
-		add(domain.RegistrationWithdrawal{Heading: h.heading(), Person: referenceOf(n), Reason: domain.ReasonDuplicate}, func() {
+		add(domain.RegistrationWithdrawal{Heading: h.heading(), Person: who, Registration: registration, Reason: domain.ReasonDuplicate}, func(domain.Reference) {
 			h.of(p.home).Registered--
 			if p.frozen {
 				h.of(p.home).Frozen--
@@ -184,22 +203,30 @@ func (h *history) about(n int, p *somebody, add func(domain.Submission, func()))
 			delete(h.people, n)
 		})
 	case 1:
-		add(domain.DoseWithdrawal{Heading: h.heading(), Person: referenceOf(n), Number: domain.DoseNumber(max(1, given)), Reason: domain.ReasonEnteredInError}, func() {
+		number := domain.DoseNumber(max(1, given))
+		add(domain.DoseWithdrawal{Heading: h.heading(), Person: who, Registration: registration, Number: number, Reason: domain.ReasonEnteredInError}, func(domain.Reference) {
 			h.dosed(p.doses[given-1].where, given, -1)
 			h.status(p, given, -1)
 			h.status(p, given-1, +1)
 			p.doses = p.doses[:given-1]
 		})
 	default:
-		d := doseOf(n, domain.DoseNumber(given+1), where, "2021-03-01")
-		d.Heading = h.heading()
-		add(d, func() {
-			p.doses = append(p.doses, placed{where})
-			h.dosed(where, given+1, +1)
-			h.status(p, given, -1)
-			h.status(p, given+1, +1)
-		})
+		h.dose(n, p, add)
 	}
+}
+
+func (h *history) dose(n int, p *somebody, add func(domain.Submission, func(domain.Reference))) {
+	given := len(p.doses)
+	where := []domain.District{muzaffarpur, patna}[h.rand.IntN(2)]
+	d := doseOf(n, domain.DoseNumber(given+1), where, "2021-03-01")
+	d.Heading = h.heading()
+	d.Person, d.Registration = h.named(p)
+	add(d, func(domain.Reference) {
+		p.doses = append(p.doses, placed{where})
+		h.dosed(where, given+1, +1)
+		h.status(p, given, -1)
+		h.status(p, given+1, +1)
+	})
 }
 
 func (h *history) freeze() {
@@ -230,7 +257,7 @@ func (h *history) freezeSome(f domain.Freeze) {
 	var listed []*somebody
 	for n := 1; n <= h.next; n++ {
 		if p := h.people[n]; p != nil && p.home == muzaffarpur && h.rand.IntN(10) == 0 {
-			f.Persons = append(f.Persons, referenceOf(n))
+			f.Persons = append(f.Persons, p.number)
 			listed = append(listed, p)
 		}
 	}
@@ -252,7 +279,7 @@ func (h *history) freezeSome(f domain.Freeze) {
 func (h *history) asked(when string) {
 	h.Helper()
 	for n, p := range h.people {
-		_, err := h.l.Person(h.Context(), referenceOf(n), fmt.Sprintf("officer-%d", n), "medical")
+		_, err := h.l.Person(h.Context(), p.number, fmt.Sprintf("officer-%d", n), "medical")
 		if p.frozen && !errors.Is(err, ErrFrozen) || !p.frozen && err != nil {
 			h.Errorf("%s: person %d, frozen %t: %v", when, n, p.frozen, err)
 		}

@@ -38,6 +38,14 @@ func (m *mac) moment(t time.Time) {
 	m.number(int64(t.Nanosecond()))
 }
 
+// instead covers the registration that names a person instead of a number. It
+// comes at the end: without one it is as if there were no such field.
+func (m *mac) instead(registration domain.UUID) {
+	if registration != (domain.UUID{}) {
+		m.message = append(m.message, registration[:]...)
+	}
+}
+
 func (m *mac) heading(kind string, h domain.Heading) {
 	m.text(kind)
 	m.message = append(m.message, h.ID[:]...)
@@ -56,7 +64,8 @@ func (m *mac) registration(r domain.Registration) {
 }
 
 // SubmissionDigest returns the digest of everything that s says, its id and time
-// included: the same id with another digest is another submission.
+// included: the same id with another digest is another submission. That a
+// registration is restated is not of its content.
 func (v *Vault) SubmissionDigest(s domain.Submission) domain.Digest {
 	m := v.pepper.start(labelContent)
 	switch s := s.(type) {
@@ -72,20 +81,24 @@ func (v *Vault) SubmissionDigest(s domain.Submission) domain.Digest {
 		m.number(int64(s.Vaccine))
 		m.text(s.Batch)
 		m.number(int64(s.Number))
+		m.instead(s.Registration)
 	case domain.RegistrationWithdrawal:
 		m.heading("registration_withdrawal", s.Heading)
 		m.text(string(s.Person))
 		m.number(int64(s.Reason))
+		m.instead(s.Registration)
 	case domain.DoseWithdrawal:
 		m.heading("dose_withdrawal", s.Heading)
 		m.text(string(s.Person))
 		m.number(int64(s.Number))
 		m.number(int64(s.Reason))
+		m.instead(s.Registration)
 	case domain.ReversalRequest:
 		m.heading("reversal_request", s.Heading)
 		m.text(string(s.Person))
 		m.number(int64(s.To))
 		m.number(int64(s.Reason))
+		m.instead(s.Registration)
 	case domain.ReversalDecision:
 		m.heading("reversal_decision", s.Heading)
 		m.message = append(m.message, s.Request[:]...)

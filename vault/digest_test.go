@@ -70,6 +70,9 @@ func TestSubmissionDigestCoversEveryField(t *testing.T) {
 	v := fixedPepper()
 	seen := map[domain.Digest]string{}
 	unique := func(name string, s domain.Submission) {
+		if name == "domain.Registration.Restated" {
+			return // how it is sent, not what it says
+		}
 		d := v.SubmissionDigest(s)
 		if other, ok := seen[d]; ok {
 			t.Errorf("the same digest: %s; %s", name, other)
@@ -118,7 +121,7 @@ func TestRegistrationDigest(t *testing.T) {
 	want := v.RegistrationDigest(r)
 	eachChange(t, r, func(leaf string, s domain.Submission) {
 		changed := s.(domain.Registration)
-		content := changed.Heading == r.Heading && changed.Person == r.Person
+		content := changed.Heading == r.Heading && changed.Person == r.Person && changed.Restated == r.Restated
 		if (v.RegistrationDigest(changed) != want) != content {
 			t.Errorf("%s: content %v", leaf, content)
 		}
