@@ -1,0 +1,155 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"bahi/eventstore"
+	"bahi/vault"
+)
+
+// Rate is how many requests a token may make.
+type Rate struct {
+	PerSecond float64
+	Burst     int // at once
+}
+
+// DefaultRates are the rates by role. Those of the installation's role tokens stand
+// under "role:" and the role: behind each of them stands a portal, or this machine's
+// own verbs.
+func DefaultRates() map[string]Rate {
+	rates := map[string]Rate{
+		vault.RoleCentre:    {100, 200},
+		vault.RoleOfficer:   {5, 20},
+		vault.RoleAnalyst:   {10, 20},
+		vault.RoleOperator:  {20, 40},
+		vault.RoleAuthority: {20, 40},
+		vault.RoleAuditor:   {10, 20},
+	}
+	for _, role := range vault.Roles() {
+		rates["role:"+role] = Rate{2_000, 4_000}
+	}
+	rates["role:"+vault.RoleCentre] = Rate{20_000, 20_000}
+	return rates
+}
+
+const (
+	watched = 10_000 // tokens whose rates and misses are remembered
+
+	// Misses within missWindow after which a token is locked. A help desk mistypes
+	// some; who tries numbers has hardly anything else.
+	missesAllowed = 20
+	missWindow    = time.Hour
+
+	// maxLocks bounds the officers of role tokens that are locked. Beyond it no
+	// further name is let look.
+	maxLocks = 10_000
+)
+
+// limits are what tokens have used up on this node.
+type limits struct {
+	mu     sync.Mutex // guards what the values hold, too
+	rates  *lru[*rate.Limiter]
+	misses *lru[*misses]
+}
+
+// misses are the last times at which a token asked in vain, the oldest at next.
+type misses struct {
+	at   [missesAllowed]time.Time
+	next int
+}
+
+// add notes one more and tells whether there are too many within the window.
+func (m *misses) add(now time.Time) bool {
+	m.at[m.next] = now
+	m.next = (m.next + 1) % missesAllowed
+	oldest := m.at[m.next]
+	return !oldest.IsZero() && now.Sub(oldest) < missWindow
+}
+
+// Take counts a request of the principal against its rate. When it asks too often,
+// ok is false and wait is after how long it may ask again.
+func (r *Registry) Take(p Principal) (wait time.Duration, ok bool) {
+	key := p.Role
+	if p.Installation {
+		key = "role:" + p.Role
+	}
+	allowed, limited := r.config.Rates[key]
+	if !limited {
+		return 0, true
+	}
+	r.limits.mu.Lock()
+	defer r.limits.mu.Unlock()
+	limiter := r.limits.rates.get(p.Token, func() *rate.Limiter {
+		return rate.NewLimiter(rate.Limit(allowed.PerSecond), allowed.Burst)
+	})
+	now := r.config.Now()
+	reservation := limiter.ReserveN(now, 1)
+	if wait = reservation.DelayFrom(now); wait > 0 {
+		reservation.CancelAt(now)
+		return wait, false
+	}
+	return 0, true
+}
+
+// probe names who is locked when a look-up probes: the token, or of a role token,
+// behind which a whole portal stands, the one officer.
+func probe(p Principal, officer string) string {
+	if p.Installation && officer != "" {
+		return p.Token + "/" + officer
+	}
+	return p.Token
+}
+
+// MayLook tells whether the principal may look a person up, for an officer whom the
+// request may have named: [ErrLocked] when that use was locked. It is asked before
+// the look-up, [Registry.Looked] told after it.
+func (r *Registry) MayLook(p Principal, officer string) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.locks[p.Token] || r.locks[probe(p, officer)] || len(r.locks) >= maxLocks && probe(p, officer) != p.Token {
+		return ErrLocked
+	}
+	return nil
+}
+
+// Looked notes a look-up of a person. Those that found nobody, or somebody frozen,
+// count: 20 within an hour lock the token, or with a role token the officer's use
+// of it. The lock is recorded and holds on every node, until the authority takes it
+// off; the count before it is this node's own. It returns [ErrLocked] when this
+// look-up locked it.
+func (r *Registry) Looked(ctx context.Context, p Principal, officer string, found bool) error {
+	if found {
+		return nil
+	}
+	id := probe(p, officer)
+	now := r.config.Now()
+	r.limits.mu.Lock()
+	tooMany := r.limits.misses.get(id, func() *misses { return new(misses) }).add(now)
+	r.limits.mu.Unlock()
+	if !tooMany {
+		return nil
+	}
+	a := eventstore.AuditAccess{
+		At: now, Kind: eventstore.TokenLocked, Token: id, Role: p.Role,
+		District: p.District, Centre: p.Centre, Officer: p.Officer, By: "ledger",
+	}
+	if id != p.Token {
+		a.Officer = officer
+	}
+	err := r.record(ctx, func() (eventstore.AuditAccess, error) {
+		if r.locks[id] {
+			return a, ErrLocked
+		}
+		return a, nil
+	})
+	// When it could not be recorded, the next miss tries again.
+	if err != nil && !errors.Is(err, ErrLocked) {
+		return err
+	}
+	return ErrLocked
+}

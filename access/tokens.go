@@ -1,0 +1,240 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/vault"
+)
+
+// Bearer tells who a bearer token stands for. Local says that the request comes
+// from this machine, by its loopback address.
+//
+// Errors: [ErrUnknownToken], [ErrExpired], [ErrRevoked], [ErrLocked], [ErrNotHere],
+// [ErrUnavailable], and those of a [Verifier].
+func (r *Registry) Bearer(ctx context.Context, token string, local bool) (Principal, error) {
+	if len(token) > maxBearer {
+		return Principal{}, ErrUnknownToken
+	}
+	for _, v := range r.verifiers {
+		p, known, err := v.Verify(ctx, token)
+		if !known {
+			continue
+		}
+		if err != nil {
+			return Principal{}, err
+		}
+		if p.Installation && !local {
+			return Principal{}, ErrNotHere
+		}
+		return p, r.letIn(p)
+	}
+	return Principal{}, ErrUnknownToken
+}
+
+// letIn is what holds for everybody, however they showed who they are.
+func (r *Registry) letIn(p Principal) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	switch {
+	case r.failed != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, r.failed)
+	case !slices.Contains(vault.Roles(), p.Role):
+		return ErrUnknownToken
+	case !p.Expires.IsZero() && !r.config.Now().Before(p.Expires.Add(leeway)):
+		return ErrExpired
+	case r.locks[p.Token]:
+		return ErrLocked
+	}
+	return nil
+}
+
+func (r *Registry) issued(id string) (Token, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	t, ok := r.tokens[id]
+	return t, ok
+}
+
+// Issue makes a token for what the grant says. The authority may issue any; the
+// operator those of centres; nobody else. It is on record before its text is
+// returned, and the text is nowhere but in the answer.
+//
+// Errors: [ErrForbidden], [ErrBadGrant], [ErrTooMany], and the event store's.
+func (r *Registry) Issue(ctx context.Context, by Principal, g Grant) (Issued, error) {
+	if err := mayManage(by, g.Role); err != nil {
+		return Issued{}, err
+	}
+	if g.For == 0 {
+		g.For = DefaultLife
+	}
+	if err := g.check(); err != nil {
+		return Issued{}, err
+	}
+	now := r.config.Now().UTC().Truncate(time.Second) // as a JWT has it
+	t := Token{
+		ID: rand.Text(), Role: g.Role, District: g.District, Centre: g.Centre, Officer: g.Officer,
+		Issued: now, Expires: now.Add(g.For.Truncate(time.Second)), By: by.Token, State: Valid,
+	}
+	text, err := r.signed.sign(t)
+	if err != nil {
+		return Issued{}, err
+	}
+	err = r.record(ctx, func() (eventstore.AuditAccess, error) {
+		a := event(eventstore.TokenIssued, t, by, t.Issued)
+		a.Expires = t.Expires
+		if len(r.tokens) >= maxTokens {
+			return a, fmt.Errorf("%w: %d tokens are issued and have not expired; revoke does not help, issue shorter ones", ErrTooMany, maxTokens)
+		}
+		return a, nil
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return Issued{Text: text, Token: t}, nil
+}
+
+func event(kind eventstore.AccessKind, t Token, by Principal, at time.Time) eventstore.AuditAccess {
+	return eventstore.AuditAccess{
+		At: at, Kind: kind, Token: t.ID, Role: t.Role, District: t.District, Centre: t.Centre, Officer: t.Officer, By: by.Token,
+	}
+}
+
+// mayManage tells whether the principal may issue and revoke tokens of a role.
+func mayManage(by Principal, role string) error {
+	if by.Role == vault.RoleAuthority || by.Role == vault.RoleOperator && role == vault.RoleCentre {
+		return nil
+	}
+	return fmt.Errorf("%w: the authority issues and revokes tokens, and the operator those of centres", ErrForbidden)
+}
+
+// check tells why no token can be issued for the grant.
+func (g Grant) check() error {
+	bad := func(why string) error { return fmt.Errorf("%w: %s", ErrBadGrant, why) }
+	if !slices.Contains(vault.Roles(), g.Role) {
+		return bad("roles are " + strings.Join(vault.Roles(), ", "))
+	}
+	if g.District != 0 && !domain.KnownDistrict(g.District) {
+		return bad(fmt.Sprintf("no district has the LGD code %d", g.District))
+	}
+	if g.Centre != "" {
+		if err := domain.CheckCentre(g.Centre); err != nil {
+			return bad(err.Error())
+		}
+	}
+	if g.Officer != "" {
+		if err := domain.CheckOfficer(g.Officer); err != nil {
+			return bad(err.Error())
+		}
+	}
+	switch g.Role {
+	case vault.RoleCentre:
+		if g.District == 0 || g.Centre == "" || g.Officer != "" {
+			return bad("a centre's token is bound to a district and a centre")
+		}
+	case vault.RoleOfficer:
+		if g.District == 0 || g.Officer == "" || g.Centre != "" {
+			return bad("an officer's token is bound to a district and an officer")
+		}
+	case vault.RoleAnalyst:
+		if g.Centre != "" || g.Officer != "" {
+			return bad("an analyst's token is bound to a district or to nothing")
+		}
+	case vault.RoleAuthority:
+		if g.District != 0 || g.Centre != "" {
+			return bad("an authority's token is bound to an officer or to nothing")
+		}
+	default:
+		if g.District != 0 || g.Centre != "" || g.Officer != "" {
+			return bad("the token of an " + g.Role + " is bound to nothing")
+		}
+	}
+	longest := LongestLife
+	if g.Role == vault.RoleCentre {
+		longest = LongestCentreLife
+	}
+	if g.For < shortestLife || g.For > longest {
+		return bad(fmt.Sprintf("a token of this role lives from %s to %d days", shortestLife, longest/(24*time.Hour)))
+	}
+	return nil
+}
+
+// Revoke ends a token that was issued. The authority may end any, the operator
+// those of centres. Errors: [ErrNotFound], [ErrForbidden].
+func (r *Registry) Revoke(ctx context.Context, by Principal, id string) error {
+	return r.record(ctx, func() (eventstore.AuditAccess, error) {
+		t, ok := r.tokens[id]
+		if err := mayManage(by, t.Role); err != nil {
+			return eventstore.AuditAccess{}, err
+		}
+		if !ok || t.State == Revoked {
+			return eventstore.AuditAccess{}, fmt.Errorf("no such token stands: %w", ErrNotFound)
+		}
+		return event(eventstore.TokenRevoked, t, by, r.config.Now()), nil
+	})
+}
+
+// Unlock takes a lock off: of a token by its id, of an officer's use of a role token
+// by "role:<role>/<officer>". Only the authority may. Errors: [ErrNotFound],
+// [ErrForbidden].
+func (r *Registry) Unlock(ctx context.Context, by Principal, id string) error {
+	if by.Role != vault.RoleAuthority {
+		return fmt.Errorf("%w: the authority takes locks off", ErrForbidden)
+	}
+	return r.record(ctx, func() (eventstore.AuditAccess, error) {
+		if !r.locks[id] {
+			return eventstore.AuditAccess{}, fmt.Errorf("no such token is locked: %w", ErrNotFound)
+		}
+		t := r.tokens[id]
+		t.ID = id
+		return event(eventstore.TokenUnlocked, t, by, r.config.Now()), nil
+	})
+}
+
+// Tokens yields the tokens that were issued and have not long expired, and what is
+// locked, by id. Who may see them is the caller's to say: they hold no secret.
+func (r *Registry) Tokens(ctx context.Context) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		for _, t := range r.list() {
+			if err := ctx.Err(); err != nil {
+				yield(Token{}, err)
+				return
+			}
+			if !yield(t, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Registry) list() []Token {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	now := r.config.Now()
+	tokens := make([]Token, 0, len(r.tokens)+len(r.locks))
+	for id, t := range r.tokens {
+		switch {
+		case t.State == Revoked:
+		case !now.Before(t.Expires):
+			t.State = Expired
+		case r.locks[id]:
+			t.State = Locked
+		}
+		tokens = append(tokens, t)
+	}
+	for id := range r.locks {
+		if _, ok := r.tokens[id]; !ok {
+			tokens = append(tokens, Token{ID: id, State: Locked})
+		}
+	}
+	slices.SortFunc(tokens, func(a, b Token) int { return cmp.Or(a.Issued.Compare(b.Issued), cmp.Compare(a.ID, b.ID)) })
+	return tokens
+}
