@@ -62,6 +62,12 @@ func (l *Ledger) AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, 
 	return l.store.Audit(ctx, 0)
 }
 
+// AccessList yields every recorded access event, oldest first: tokens issued,
+// revoked, locked and unlocked, centres added and removed.
+func (l *Ledger) AccessList(ctx context.Context) iter.Seq2[eventstore.AuditAccess, error] {
+	return l.store.Access(ctx, 0)
+}
+
 // AuditRow is how many readings an officer made on a day for a purpose in a
 // district, and of how many people.
 type AuditRow struct {

@@ -27,7 +27,7 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 	defer l.founding.Unlock()
 	if _, ok := l.register.Founded(); !ok {
 		l.sandbox.Store(l.config.Sandbox)
-		if err := l.note(ctx, 0, at, domain.LedgerFounded{Origin: "bahi/" + l.node, Sandbox: l.config.Sandbox, Pepper: l.vault.PepperID()}); err != nil {
+		if err := l.note(ctx, 0, at, domain.LedgerFounded{Origin: l.Origin(), Sandbox: l.config.Sandbox, Pepper: l.vault.PepperID()}); err != nil {
 			return err
 		}
 		if err := l.checkFounding(); err != nil {
@@ -39,6 +39,15 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 	}
 	l.founded.Store(true)
 	return nil
+}
+
+// Origin is the ledger's name for itself, in checkpoints, receipts and tokens of
+// access. Before it is founded it is the name that this node would give it.
+func (l *Ledger) Origin() string {
+	if origin := l.origin(); origin != "" {
+		return origin
+	}
+	return "bahi/" + l.node
 }
 
 // enrol tells the ledger that this node holds details and keys to them, so that
