@@ -9,6 +9,7 @@
 //	lock                    held while a process has the vault open
 //	pepper                  32 bytes; the identity of every token in the ledger
 //	cohorts.keys            a 512-byte sector per cohort and key epoch, overwritten in place
+//	quarantine.keys         a 512-byte sector per district, likewise
 //	intake.key              the key that bundles are sealed to; below it retired ones, until
 //	                        what was sealed to them has been taken in
 //	signing.key             the key that signs checkpoints, counts and receipts; retired public keys below it

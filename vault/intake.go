@@ -161,7 +161,7 @@ func SealBundle(intakePublic, bundle, info []byte) (sealed []byte, reply *ReplyO
 	defer clear(key)
 	sealed = make([]byte, 0, bundleOverhead+len(bundle))
 	sealed = append(append(append(sealed, header...), encapsulation...), ciphertext...)
-	return sealed, &ReplyOpener{aesGCM(key)}, nil
+	return sealed, newReplyOpener([32]byte(key)), nil
 }
 
 // OpenBundle opens what [SealBundle] sealed, and returns with what to seal the
@@ -215,7 +215,25 @@ func bundleBinding(header, info []byte) []byte {
 type ReplySealer struct{ aead cipher.AEAD }
 
 // ReplyOpener opens the replies to one bundle.
-type ReplyOpener struct{ aead cipher.AEAD }
+type ReplyOpener struct {
+	key  [32]byte
+	aead cipher.AEAD
+}
+
+func newReplyOpener(key [32]byte) *ReplyOpener { return &ReplyOpener{key, aesGCM(key[:])} }
+
+// Bytes returns what opens the replies, 33 bytes: the suite, 1, and the key. Who
+// keeps them with the bundle can ask for its verdicts after a restart; who gets
+// hold of them, too.
+func (o *ReplyOpener) Bytes() []byte { return append([]byte{suiteBundle}, o.key[:]...) }
+
+// ParseReplyOpener reads what [ReplyOpener.Bytes] returned.
+func ParseReplyOpener(b []byte) (*ReplyOpener, error) {
+	if len(b) != 33 || b[0] != suiteBundle {
+		return nil, fmt.Errorf("not the key to a reply: %w", ErrCorrupt)
+	}
+	return newReplyOpener([32]byte(b[1:])), nil
+}
 
 // Seal seals a reply; it becomes 29 bytes longer. It may be called several
 // times, as for a bundle that was delivered again. It returns [ErrTooLarge]

@@ -22,6 +22,7 @@ type Vault struct {
 	tokens map[string]string
 
 	keyOfTokens ed25519.PrivateKey // signs tokens of access
+	quarantine  *quarantineKeys
 
 	rotating sync.Mutex                  // held while the intake keys change
 	intake   atomic.Pointer[[]intakeKey] // the current one first; what it points at never changes
@@ -84,6 +85,9 @@ func Open(dir string) (_ *Vault, err error) {
 	if v.tokens, err = openRoleTokens(filepath.Join(dir, "tokens")); err != nil {
 		return nil, err
 	}
+	if v.quarantine, err = openQuarantineKeys(filepath.Join(dir, quarantineKeyFile)); err != nil {
+		return nil, err
+	}
 	if v.keys, err = openKeyring(keyFile); err != nil {
 		return nil, err
 	}
@@ -93,12 +97,15 @@ func Open(dir string) (_ *Vault, err error) {
 	return v, nil
 }
 
-// Close wipes the cohort keys from memory and lets go of the directory. Nothing
-// can be sealed or opened afterwards.
+// Close wipes the keys of cohorts and quarantines from memory and lets go of the
+// directory. Nothing can be sealed or opened afterwards.
 func (v *Vault) Close() error {
 	var err error
 	if v.keys != nil {
 		err = v.keys.close()
+	}
+	if v.quarantine != nil {
+		err = errors.Join(err, v.quarantine.close())
 	}
 	if v.lock != nil {
 		err = errors.Join(err, v.lock.Close()) // lets go of the lock, too
