@@ -13,15 +13,17 @@ import (
 	"bahi/eventstore/wire"
 )
 
-// AuditRead is the record that an officer asked for a person's details. It is
-// appended before the answer is given.
+// AuditRead is the record that an officer asked for a person's details: for the
+// person's own record, or for a row of what lies in quarantine. It is appended
+// before the answer is given.
 type AuditRead struct {
 	Sequence uint64    // in the stream AUDIT; 0 before it is appended
 	At       time.Time // millisecond resolution
 	Officer  string    // the officer's id
 	Purpose  string    // verification, second_dose, grievance, medical or legal
 	Person   domain.PersonToken
-	District domain.District // of the person's cohort
+	District domain.District // of the person's cohort, or of the quarantine
+	Item     domain.UUID     // what was opened in quarantine, where a row may name nobody by number: then Person is zero
 }
 
 // maxAuditText bounds an officer's id and a purpose, in bytes.
@@ -46,7 +48,13 @@ func (s *Store) AppendRead(ctx context.Context, r AuditRead, barrier uint64) err
 	var w widening
 	m := wire.AuditRead{
 		AtMs: r.At.UnixMilli(), Officer: w.text(r.Officer), Purpose: w.text(r.Purpose),
-		Person: r.Person[:], District: uint32(r.District),
+		District: uint32(r.District),
+	}
+	if r.Person != (domain.PersonToken{}) || r.Item == (domain.UUID{}) {
+		m.Person = r.Person[:]
+	}
+	if r.Item != (domain.UUID{}) {
+		m.Item = r.Item[:]
 	}
 	if w.err != nil {
 		return fmt.Errorf("record a read: %w", w.err)
@@ -173,7 +181,13 @@ func auditReadOf(_ string, sequence uint64, data []byte) (AuditRead, error) {
 	var n narrowing
 	r := AuditRead{
 		Sequence: sequence, At: time.UnixMilli(m.AtMs).UTC(), Officer: n.text(m.Officer), Purpose: n.text(m.Purpose),
-		Person: n.token(m.Person), District: n.district(m.District),
+		District: n.district(m.District),
+	}
+	if len(m.Item) > 0 {
+		r.Item = n.uuid(m.Item)
+	}
+	if len(m.Person) > 0 || len(m.Item) == 0 {
+		r.Person = n.token(m.Person)
 	}
 	switch {
 	case m.HasUnknown():

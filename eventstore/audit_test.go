@@ -90,6 +90,25 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAuditOfQuarantine: a row of what lies in quarantine may name nobody by number.
+func TestAuditOfQuarantine(t *testing.T) {
+	t.Parallel()
+	s := natstest.Open(t)
+	var want []eventstore.AuditRead
+	for n, person := range []domain.PersonToken{{1}, {}} {
+		r := auditRead(n)
+		r.Person, r.Item = person, domain.UUID{7}
+		if err := s.AppendRead(t.Context(), r, 0); err != nil {
+			t.Fatal(err)
+		}
+		r.Sequence = uint64(n + 1)
+		want = append(want, r)
+	}
+	if got := audited(t, s, 0); !reflect.DeepEqual(got, want) {
+		t.Errorf("recorded\n%v\nwant\n%v", got, want)
+	}
+}
+
 func TestAuditRefuses(t *testing.T) {
 	t.Parallel()
 	s := natstest.Open(t)

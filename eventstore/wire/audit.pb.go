@@ -94,8 +94,9 @@ type AuditRead struct {
 	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // milliseconds since 1970-01-01T00:00:00Z
 	Officer       string                 `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`        // the officer's id, at most 64 bytes
 	Purpose       string                 `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`        // code: verification, second_dose, grievance, medical, legal
-	Person        []byte                 `protobuf:"bytes,4,opt,name=person,proto3" json:"person,omitempty"`          // token of the reference number
+	Person        []byte                 `protobuf:"bytes,4,opt,name=person,proto3" json:"person,omitempty"`          // token of the reference number; empty for one that item holds under none
 	District      uint32                 `protobuf:"varint,5,opt,name=district,proto3" json:"district,omitempty"`     // of the person's cohort
+	Item          []byte                 `protobuf:"bytes,6,opt,name=item,proto3" json:"item,omitempty"`              // id of what was opened in quarantine; empty for a person's own record
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +164,13 @@ func (x *AuditRead) GetDistrict() uint32 {
 		return x.District
 	}
 	return 0
+}
+
+func (x *AuditRead) GetItem() []byte {
+	if x != nil {
+		return x.Item
+	}
+	return nil
 }
 
 // AuditBarrier, on subject audit.barrier: a freeze was ordered. Reads recorded
@@ -342,13 +350,14 @@ var File_eventstore_wire_audit_proto protoreflect.FileDescriptor
 
 const file_eventstore_wire_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1beventstore/wire/audit.proto\x12\x04wire\"\x88\x01\n" +
+	"\x1beventstore/wire/audit.proto\x12\x04wire\"\x9c\x01\n" +
 	"\tAuditRead\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x18\n" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\x12\x18\n" +
 	"\apurpose\x18\x03 \x01(\tR\apurpose\x12\x16\n" +
 	"\x06person\x18\x04 \x01(\fR\x06person\x12\x1a\n" +
-	"\bdistrict\x18\x05 \x01(\rR\bdistrict\"$\n" +
+	"\bdistrict\x18\x05 \x01(\rR\bdistrict\x12\x12\n" +
+	"\x04item\x18\x06 \x01(\fR\x04item\"$\n" +
 	"\fAuditBarrier\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\x04R\x05order\"\xa5\x02\n" +
 	"\vAuditAccess\x12\x13\n" +
