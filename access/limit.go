@@ -100,7 +100,7 @@ func (r *Registry) Take(p Principal) (wait time.Duration, ok bool) {
 // behind which a whole portal stands, the one officer.
 func probe(p Principal, officer string) string {
 	if p.Installation && officer != "" {
-		return p.Token + "/" + officer
+		return p.Token + ":" + officer
 	}
 	return p.Token
 }

@@ -167,6 +167,18 @@ func (g Grant) check() error {
 	return nil
 }
 
+// CheckID tells why id cannot be a token's, or what is locked, or returns nil: 1 to
+// 96 letters, digits or . _ @ : -.
+func CheckID(id string) error {
+	strange := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._@:-", r))
+	}
+	if id == "" || len(id) > 96 || strings.ContainsFunc(id, strange) {
+		return fmt.Errorf("this is not the id of a token, as `bahi token list` shows them: %w", ErrNotFound) // it may be a token's text
+	}
+	return nil
+}
+
 // Revoke ends a token that was issued. The authority may end any, the operator
 // those of centres. Errors: [ErrNotFound], [ErrForbidden].
 func (r *Registry) Revoke(ctx context.Context, by Principal, id string) error {
@@ -183,7 +195,7 @@ func (r *Registry) Revoke(ctx context.Context, by Principal, id string) error {
 }
 
 // Unlock takes a lock off: of a token by its id, of an officer's use of a role token
-// by "role:<role>/<officer>". Only the authority may. Errors: [ErrNotFound],
+// by "role:<role>:<officer>". Only the authority may. Errors: [ErrNotFound],
 // [ErrForbidden].
 func (r *Registry) Unlock(ctx context.Context, by Principal, id string) error {
 	if by.Role != vault.RoleAuthority {
