@@ -17,44 +17,51 @@ import (
 //go:embed lgd_districts.csv
 var districtsCSV string
 
-// directory holds district names by code; codes are below a thousand.
-var directory = sync.OnceValue(func() []string {
+// directory holds districts by code; codes are below a thousand.
+var directory = sync.OnceValue(func() []directoryEntry {
 	rows, err := csv.NewReader(strings.NewReader(districtsCSV)).ReadAll()
 	if err != nil {
 		panic("domain: the district directory does not parse: " + err.Error())
 	}
-	var names []string
+	var entries []directoryEntry
 	for _, row := range rows[1:] {
 		code, err := strconv.ParseUint(row[2], 10, 16)
 		if err != nil {
 			panic("domain: the district directory does not parse: " + err.Error())
 		}
-		if missing := int(code) + 1 - len(names); missing > 0 {
-			names = append(names, make([]string, missing)...)
+		if missing := int(code) + 1 - len(entries); missing > 0 {
+			entries = append(entries, make([]directoryEntry, missing)...)
 		}
-		names[code] = row[3]
+		entries[code] = directoryEntry{name: row[3], state: row[1]}
 	}
-	return names
+	return entries
 })
+
+type directoryEntry struct{ name, state string }
 
 // KnownDistrict tells whether the Local Government Directory has the district.
 func KnownDistrict(d District) bool { return DistrictName(d) != "" }
 
 // DistrictName returns the district's name as the directory writes it, such as
 // MUZAFFARPUR, or "" for an unknown one.
-func DistrictName(d District) string {
-	names := directory()
-	if int(d) < len(names) {
-		return names[d]
+func DistrictName(d District) string { return entry(d).name }
+
+// StateName returns the state or union territory that the district lies in, as
+// the directory writes it, such as BIHAR, or "" for an unknown district.
+func StateName(d District) string { return entry(d).state }
+
+func entry(d District) directoryEntry {
+	if entries := directory(); int(d) < len(entries) {
+		return entries[d]
 	}
-	return ""
+	return directoryEntry{}
 }
 
 // Districts returns every district of the directory, in order of code.
 func Districts() []District {
 	var all []District
-	for code, name := range directory() {
-		if name != "" {
+	for code, e := range directory() {
+		if e.name != "" {
 			all = append(all, District(code))
 		}
 	}

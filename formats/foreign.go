@@ -1,0 +1,68 @@
+package formats
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"bahi/domain"
+)
+
+// ForeignID makes the id of a submission out of what another system calls the
+// record: the same record again is the same submission. System and kind (of
+// submission) keep ids of different origin apart, and each part counts with its
+// length, so that "1","23" is not "12","3". It is a UUID of version 8, from
+// SHA-256.
+//
+// A part may be a photo-ID number, and whoever knows how the id is made can try
+// all numbers: such an id is as personal as the record. The ledger keeps ids as
+// HMACs only.
+func ForeignID(system, kind string, parts ...string) domain.UUID {
+	var space [256]byte
+	b := append(space[:0], "bahi foreign id 1"...)
+	b = appendPart(b, system)
+	b = appendPart(b, kind)
+	for _, part := range parts {
+		b = appendPart(b, part)
+	}
+	sum := sha256.Sum256(b)
+	id := domain.UUID(sum[:16])
+	id[6] = id[6]&0x0f | 0x80 // version 8
+	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562
+	return id
+}
+
+func appendPart(b []byte, part string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(part))), part...)
+}
+
+// divocRegistrationID is the id of the registration that a record of DIVOC
+// states. It goes by the photo ID, of which each belongs to one person: a list of
+// pre-enrolments knows no code of the enrolment yet, and a second certificate
+// may carry another one. The number is to be as [domain.Normalise] leaves it.
+func divocRegistrationID(id domain.PhotoID) domain.UUID {
+	return ForeignID("divoc", "registration", id.Type.String(), id.Number)
+}
+
+// divocDoseID is the id of the dose of a certificate. Its person is named by a
+// registration, or by a reference number where the enrolment's code is one.
+func divocDoseID(registration domain.UUID, person domain.Reference, n domain.DoseNumber) domain.UUID {
+	if person != "" {
+		return ForeignID("divoc", "dose", string(person), n.String())
+	}
+	return ForeignID("divoc", "dose", registration.String(), n.String())
+}
+
+// reason is why a foreign value cannot be read. Its sentence never repeats the
+// value.
+type reason struct {
+	code    domain.Code
+	message string
+}
+
+// about makes a rejection of r. Column is the source's own name of where the
+// value stands.
+func (r *reason) about(column string) *domain.Rejection {
+	return &domain.Rejection{Code: r.code, Field: shownName(column), Message: r.message}
+}
+
+func badValue(message string) *reason { return &reason{domain.CodeBadValue, message} }
