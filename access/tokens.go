@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -211,23 +210,10 @@ func (r *Registry) Unlock(ctx context.Context, by Principal, id string) error {
 	})
 }
 
-// Tokens yields the tokens that were issued and have not long expired, and what is
-// locked, by id. Who may see them is the caller's to say: they hold no secret.
-func (r *Registry) Tokens(ctx context.Context) iter.Seq2[Token, error] {
-	return func(yield func(Token, error) bool) {
-		for _, t := range r.list() {
-			if err := ctx.Err(); err != nil {
-				yield(Token{}, err)
-				return
-			}
-			if !yield(t, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (r *Registry) list() []Token {
+// Tokens returns the tokens that were issued and have not long expired, and what is
+// locked, the oldest first. Who may see them is the caller's to say: they hold no
+// secret.
+func (r *Registry) Tokens() []Token {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	now := r.config.Now()

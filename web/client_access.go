@@ -129,10 +129,9 @@ func (c *Client) UnlockToken(ctx context.Context, id string) error {
 	return err
 }
 
-// Tokens yields what is known of tokens, as [access.Registry.Tokens] does; see
-// [Client.Replay].
-func (c *Client) Tokens(ctx context.Context) iter.Seq2[access.Token, error] {
-	return values[access.Token](ctx, c, request{method: http.MethodGet, path: "/v1/tokens"})
+// Tokens returns what is known of tokens, as [access.Registry.Tokens] does.
+func (c *Client) Tokens(ctx context.Context) ([]access.Token, error) {
+	return call[[]access.Token](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/tokens"})
 }
 
 // AddCentre lets a centre connect, as [access.Registry.AddCentre] does.
