@@ -28,8 +28,12 @@ func canary(c domain.Cohort, i int) []byte {
 // setCanaries puts a cohort's canaries among rows whose keys are cohort and
 // person.
 func setCanaries(batch *pebble.Batch, kind byte, c domain.Cohort) {
+	eachCanary(kind, c, func(key, value []byte) { _ = batch.Set(key, value, nil) })
+}
+
+func eachCanary(kind byte, c domain.Cohort, set func(key, value []byte)) {
 	for i := range canaries {
 		place := domain.PersonToken{byte(i * 256 / canaries)}
-		_ = batch.Set(append(appendCohort([]byte{kind}, c), place[:]...), canary(c, i), nil)
+		set(append(appendCohort([]byte{kind}, c), place[:]...), canary(c, i))
 	}
 }

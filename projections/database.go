@@ -70,6 +70,8 @@ type database struct {
 	unsaved struct{ commits, entries int }
 
 	lookup  lookup
+	memory  *memory               // nil: rows are written at once
+	table   sstable.WriterOptions // of tables that are given to Pebble whole
 	trouble atomic.Pointer[error] // the last error of a background job
 
 	// undeleted are tables that Pebble let go of but could not remove; it does
@@ -175,6 +177,7 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 			},
 		},
 	}
+	options.Experimental.DisableIngestAsFlushable = func() bool { return true } // it needs a log
 	for i := range options.TargetFileSizes {
 		options.TargetFileSizes[i] = tableBytes
 	}
@@ -189,9 +192,11 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 			err = &ViewError{View: view, Err: ErrCorrupt, Cause: fmt.Errorf("%v", r)}
 		}
 	}()
+	options.EnsureDefaults()
 	if db.DB, err = pebble.Open(dir, options); err != nil {
 		return nil, openError(view, err)
 	}
+	db.table = options.MakeWriterOptions(0, db.TableFormat())
 	db.last.version = version
 	value, err := db.get(checkpointKey)
 	if err == nil && value != nil {
@@ -209,7 +214,9 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 		// beside; until they are gone nobody can say what is in the files.
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		err = db.awaitRemoval(ctx)
+		if err = db.removeNewTable(); err == nil {
+			err = db.awaitRemoval(ctx)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.discard())
@@ -278,6 +285,9 @@ func (db *database) write(rows *pebble.Batch, to checkpoint, commits, entries in
 }
 
 func (db *database) apply(rows *pebble.Batch) error {
+	if err := db.drain(); err != nil {
+		return err
+	}
 	err := db.Apply(rows, pebble.NoSync)
 	db.lookup.forget()
 	if err != nil {
@@ -289,6 +299,9 @@ func (db *database) apply(rows *pebble.Batch) error {
 // flush puts everything that is applied into files. Pebble tries for ever when
 // that fails, so flush gives up with the background job's error, or with ctx.
 func (db *database) flush(ctx context.Context) error {
+	if err := db.drain(); err != nil {
+		return err
+	}
 	done, err := db.AsyncFlush()
 	if err != nil {
 		return fmt.Errorf("flush the view %s: %w", db.view, err)
@@ -319,6 +332,9 @@ func (db *database) close() error {
 
 // discard closes without flushing.
 func (db *database) discard() error {
+	if db.memory != nil {
+		db.memory.done.Wait()
+	}
 	db.lookup.forget()
 	if err := db.Close(); err != nil {
 		return fmt.Errorf("close the view %s: %w", db.view, err)
@@ -329,6 +345,9 @@ func (db *database) discard() error {
 // scan calls yield with every row whose key begins with prefix, in order of
 // keys. Key and value are valid until yield returns.
 func (db *database) scan(prefix []byte, yield func(key, value []byte) error) error {
+	if err := db.drain(); err != nil {
+		return err
+	}
 	return scan(db.view, db.DB, prefix, yield)
 }
 

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"bahi/domain"
 	"bahi/eventstore"
 )
@@ -22,7 +20,7 @@ type Draft struct {
 	parent   *Draft
 	sequence uint64
 	accepted bool
-	batch    *pebble.Batch // the rows to write
+	writes   writes // the rows to write
 
 	submissions map[domain.SubmissionToken]SubmissionRecord
 	people      map[domain.PersonToken]*draftPerson
@@ -73,7 +71,6 @@ func (r *registerRows) draft(sequence uint64, parent *Draft) *Draft {
 		rows:        r,
 		parent:      parent,
 		sequence:    sequence,
-		batch:       r.NewBatch(),
 		submissions: map[domain.SubmissionToken]SubmissionRecord{},
 		people:      map[domain.PersonToken]*draftPerson{},
 		mobiles:     map[domain.MobileToken][]byte{},
@@ -140,7 +137,7 @@ func (d *Draft) Add(e eventstore.Entry, tokens *domain.RegistrationTokens) error
 			state.forgotten = true
 			d.setCohort(c.Cohort, state)
 			span := appendCohort([]byte{keyTokens}, c.Cohort)
-			_ = d.batch.DeleteRange(span, prefixEnd(span), nil)
+			d.writes.add(span, rowsGone, nil)
 		}
 		return d.order(e)
 	case domain.KeysRewrapped:
@@ -185,7 +182,7 @@ func (d *Draft) registered(e domain.PersonRegistered, tokens *domain.Registratio
 		tokens = &opened
 	}
 	if opens {
-		setCanaries(d.batch, keyTokens, e.Cohort)
+		eachCanary(keyTokens, e.Cohort, d.set)
 	}
 	d.hold(e.Cohort, e.Person, tokens)
 	return nil
@@ -243,7 +240,7 @@ func (d *Draft) withdrawn(e domain.RegistrationWithdrawn) error {
 // append adds an event to a person's history.
 func (d *Draft) append(token domain.PersonToken, e domain.Event, recorded domain.Day) {
 	d.value = appendRecord(d.value[:0], e, d.sequence, recorded, false)
-	_ = d.batch.Merge(d.at(keyPerson, token[:]), d.value, nil)
+	d.writes.add(d.at(keyPerson, token[:]), rowMerged, d.value)
 	p := d.people[token]
 	switch {
 	case p == nil:
@@ -258,7 +255,7 @@ func (d *Draft) append(token domain.PersonToken, e domain.Event, recorded domain
 func (d *Draft) mobile(t domain.MobileToken, c domain.Cohort, n int8) {
 	d.value = append(appendCohort(d.value[:0], c), byte(n))
 	d.mobiles[t] = append(d.mobiles[t], d.value...)
-	_ = d.batch.Merge(d.at(keyMobile, t[:]), d.value, nil)
+	d.writes.add(d.at(keyMobile, t[:]), rowMerged, d.value)
 }
 
 func (d *Draft) setRequest(id domain.UUID, r request) {
@@ -292,9 +289,8 @@ func (d *Draft) finish() {
 	}
 }
 
-// A batch in memory takes every write.
-func (d *Draft) set(key, value []byte) { _ = d.batch.Set(key, value, nil) }
-func (d *Draft) delete(key []byte)     { _ = d.batch.Delete(key, nil) }
+func (d *Draft) set(key, value []byte) { d.writes.add(key, rowSet, value) }
+func (d *Draft) delete(key []byte)     { d.writes.add(key, rowDeleted, nil) }
 
 // at makes a key in the draft's scratch memory.
 func (d *Draft) at(kind byte, token []byte) []byte {

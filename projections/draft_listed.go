@@ -15,7 +15,7 @@ func (d *Draft) listed(o domain.FreezeOrdered, recorded domain.Day) error {
 		return nil
 	}
 	for _, c := range o.Cohorts {
-		setCanaries(d.batch, keyTokens, c.Cohort)
+		eachCanary(keyTokens, c.Cohort, d.set)
 	}
 	for _, c := range o.Rekeyed {
 		state := d.cohort(c.Cohort)

@@ -135,6 +135,9 @@ func (r *registerRows) forgetMobiles(ctx context.Context, folding locker) error 
 // staleMobiles returns the keys of the next rows with something to strike, and
 // where to go on, nil at the end.
 func (r *registerRows) staleMobiles(from []byte, forgotten map[domain.Cohort]bool) (stale [][]byte, next []byte, err error) {
+	if err := r.drain(); err != nil {
+		return nil, nil, err
+	}
 	rows, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{keyMobile + 1}})
 	if err != nil {
 		return nil, nil, readError(r.view, err)

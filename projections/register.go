@@ -86,13 +86,16 @@ type cohortState struct {
 func OpenRegister(dir string, keys Keys, options ...Options) (*Register, error) {
 	r := &Register{}
 	r.name, r.version, r.root = "register", registerVersion, dir
-	r.open = func(db *database) (*registerRows, error) { return loadRegister(db, keys) }
-	r.options = only(options)
+	r.open = func(db *database) (*registerRows, error) { return loadRegister(db, keys, r.options) }
+	r.options = only(options).withDefaults()
 	if err := r.load(); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
+
+// rowMemory is about what a remembered row takes, in bytes.
+const rowMemory = 128
 
 func only(options []Options) Options {
 	if len(options) == 0 {
@@ -101,7 +104,8 @@ func only(options []Options) Options {
 	return options[0]
 }
 
-func loadRegister(db *database, keys Keys) (*registerRows, error) {
+func loadRegister(db *database, keys Keys, options Options) (*registerRows, error) {
+	db.memory = newMemory(int(options.MemTableBytes / rowMemory))
 	r := &registerRows{
 		database: db,
 		keys:     keys,
@@ -196,12 +200,8 @@ func (r *Register) Accept(d *Draft) error {
 
 func (r *registerRows) accept(d *Draft, commits int) error {
 	d.finish()
-	rows := d.batch
-	if d.rows != r { // the generation was swapped after the draft began
-		rows = r.NewBatch()
-		if err := rows.SetRepr(bytes.Clone(d.batch.Repr())); err != nil {
-			return readError(r.view, err)
-		}
+	if err := r.makeRoom(); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,8 +210,14 @@ func (r *registerRows) accept(d *Draft, commits int) error {
 	if d.entries > 0 {
 		to.recorded, to.submission = d.last.Recorded.UnixMilli(), d.last.Submission
 	}
-	if err := r.write(rows, to, commits, d.entries); err != nil {
-		return err
+	if d.writes.spans {
+		rows := d.writes.batch(r.DB)
+		defer rows.Close()
+		if err := r.write(rows, to, commits, d.entries); err != nil {
+			return err
+		}
+	} else {
+		r.remember(&d.writes, to)
 	}
 	d.accepted = true
 	d.parent = nil // let go of the chain behind it
@@ -225,7 +231,7 @@ func (r *registerRows) accept(d *Draft, commits int) error {
 	if d.entries > 0 {
 		r.recorded = d.last.Recorded
 	}
-	return rows.Close()
+	return nil
 }
 
 // know keeps a cohort's state in memory.

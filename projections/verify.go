@@ -72,6 +72,9 @@ func (g *generations[T, R]) compare(ctx context.Context, from Ledger, progress f
 	if err := g.foldInto(ctx, from, next, through, progress); err != nil {
 		return v, false, err
 	}
+	if err := next.base().drain(); err != nil {
+		return v, false, err
+	}
 	folded, err := next.digest(next.base().DB)
 	if err != nil {
 		return v, false, err
@@ -93,6 +96,10 @@ func (g *generations[T, R]) digestLive() (map[string][32]byte, uint64, error) {
 	r := g.reading()
 	defer r.base().readers.RUnlock()
 	through := r.base().last.sequence
+	if err := r.base().drain(); err != nil {
+		g.folding.Unlock()
+		return nil, 0, err
+	}
 	snapshot := r.base().NewSnapshot()
 	g.disturbed = false
 	g.folding.Unlock()

@@ -1,0 +1,276 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"bahi/domain"
+)
+
+// memory holds the newest rows of a view until there are enough of them for a
+// table: they are sorted then, written as one, and given to Pebble whole. The
+// register's keys are tokens, so that every row put into Pebble's own memtable
+// would cost a walk through memory that no cache holds, and every look-up of what
+// is new, which most are, another.
+//
+// Nothing is lost with it: a view folds again from its checkpoint, which is
+// written with the rows.
+type memory struct {
+	limit int // rows of a layer
+
+	mu      sync.RWMutex // protects what follows; held for reading through a whole look-up
+	newest  *layer
+	leaving *layer // is being written, or could not be
+
+	writing sync.Mutex // one layer is written at a time
+	done    sync.WaitGroup
+}
+
+// layer is rows and the checkpoint that they lead to.
+type layer struct {
+	rows   map[memoryKey]row
+	values []byte
+	to     checkpoint
+}
+
+// memoryKey is a key in a map: those of the register have at most 22 bytes.
+type memoryKey struct {
+	bytes [1 + cohortSize + domain.TokenSize]byte
+	n     uint8
+}
+
+func keyOf(b []byte) (k memoryKey) {
+	k.n = uint8(copy(k.bytes[:], b))
+	return k
+}
+
+func (k *memoryKey) key() []byte { return k.bytes[:k.n] }
+
+// row is the outcome of the writes to a key, and where its value lies.
+type row struct {
+	kind  rowKind
+	at, n uint32
+}
+
+type rowKind uint8
+
+const (
+	rowSet     rowKind = iota // replaces what is below
+	rowDeleted                // there is nothing, whatever is below
+	rowMerged                 // comes behind what is below
+	rowsGone                  // in a draft: every row with the prefix is deleted
+)
+
+func newLayer(rows int) *layer { return &layer{rows: make(map[memoryKey]row, rows)} }
+
+// put adds a write to the layer.
+func (l *layer) put(k memoryKey, kind rowKind, value []byte) {
+	if kind == rowMerged {
+		switch was, here := l.rows[k]; {
+		case here && was.kind == rowDeleted:
+			kind = rowSet
+		case here:
+			at := len(l.values)
+			l.values = append(append(l.values, l.values[was.at:was.at+was.n]...), value...)
+			l.rows[k] = row{was.kind, uint32(at), was.n + uint32(len(value))}
+			return
+		}
+	}
+	l.rows[k] = row{kind, uint32(len(l.values)), uint32(len(value))}
+	l.values = append(l.values, value...)
+}
+
+// value returns what the layer says of a key.
+func (l *layer) value(k memoryKey) (value []byte, kind rowKind, here bool) {
+	if l == nil {
+		return nil, 0, false
+	}
+	r, here := l.rows[k]
+	return l.values[r.at : r.at+r.n], r.kind, here
+}
+
+// makeRoom has a full layer written beside. It waits while the layer before that
+// is still being written, whose error it returns.
+func (db *database) makeRoom() error {
+	m := db.memory
+	if !m.full() {
+		return nil
+	}
+	if err := db.writeLeaving(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.leaving, m.newest = m.newest, newLayer(m.limit)
+	m.mu.Unlock()
+	m.done.Go(func() { _ = db.writeLeaving() }) // who comes next is told
+	return nil
+}
+
+// remember makes the rows readable.
+func (db *database) remember(rows *writes, to checkpoint) {
+	m := db.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, w := range rows.list {
+		m.newest.put(w.key, w.kind, rows.values[w.at:w.at+w.n])
+	}
+	m.newest.to = to
+	db.last = to
+	db.at.Store(to.sequence)
+}
+
+func (m *memory) full() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.newest.rows) >= m.limit
+}
+
+func newMemory(rows int) *memory { return &memory{limit: rows, newest: newLayer(rows)} }
+
+// drain writes all that is remembered, before rows are read in order or written
+// past the memory.
+func (db *database) drain() error {
+	m := db.memory
+	if m == nil {
+		return nil
+	}
+	if err := db.writeLeaving(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	if m.leaving == nil && len(m.newest.rows) > 0 {
+		m.leaving, m.newest = m.newest, newLayer(m.limit)
+	}
+	m.mu.Unlock()
+	return db.writeLeaving()
+}
+
+// writeLeaving writes the layer that is to leave, if there is one, and drops it.
+func (db *database) writeLeaving() error {
+	m := db.memory
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	m.mu.RLock()
+	l := m.leaving
+	m.mu.RUnlock()
+	if l == nil {
+		return nil
+	}
+	// From when Pebble has the rows until the layer is dropped a merged row would be
+	// found twice. Look-ups keep to what Pebble had before.
+	if err := db.lookup.pin(db); err != nil {
+		return err
+	}
+	err := db.ingest(l)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	db.lookup.unpin()
+	if err != nil {
+		db.trouble.Store(&err)
+		return fmt.Errorf("write the view %s: %w", db.view, err)
+	}
+	db.trouble.Store(nil)
+	m.leaving = nil
+	return nil
+}
+
+// newTable is a table that Pebble was not given yet. Only a crash leaves one.
+const newTable = "new.sst"
+
+// ingest gives the layer to Pebble as one table, flushed to disk.
+func (db *database) ingest(l *layer) error {
+	keys := make([]memoryKey, 0, len(l.rows))
+	for k := range l.rows {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b memoryKey) int { return slices.Compare(a.key(), b.key()) })
+	path := db.fs.PathJoin(db.dir, newTable)
+	file, err := db.fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	table := sstable.NewWriter(objstorageprovider.NewFileWritable(file), db.table)
+	err = func() error {
+		if err := table.Set(checkpointKey, l.to.encode()); err != nil {
+			return err
+		}
+		for i := range keys {
+			key := keys[i].key()
+			value, kind, _ := l.value(keys[i])
+			var err error
+			switch kind {
+			case rowSet:
+				err = table.Set(key, value)
+			case rowDeleted:
+				err = table.Delete(key)
+			case rowMerged:
+				err = table.Merge(key, value)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	if err = closing(table, err); err != nil {
+		return err
+	}
+	return db.Ingest(context.Background(), []string{path})
+}
+
+// removeNewTable removes what a crash has left.
+func (db *database) removeNewTable() error {
+	if err := db.fs.Remove(db.fs.PathJoin(db.dir, newTable)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// writes are rows to be written, in their order.
+type writes struct {
+	list    []write
+	values  []byte
+	spans   bool // some are of whole spans
+	scratch []byte
+}
+
+type write struct {
+	key   memoryKey
+	kind  rowKind
+	at, n uint32
+}
+
+func (w *writes) add(key []byte, kind rowKind, value []byte) {
+	w.list = append(w.list, write{keyOf(key), kind, uint32(len(w.values)), uint32(len(value))})
+	w.values = append(w.values, value...)
+	w.spans = w.spans || kind == rowsGone
+}
+
+// batch returns the rows for writing past the memory.
+func (w *writes) batch(db *pebble.DB) *pebble.Batch {
+	b := db.NewBatch() // which takes every write
+	for _, r := range w.list {
+		key, value := r.key.key(), w.values[r.at:r.at+r.n]
+		switch r.kind {
+		case rowSet:
+			_ = b.Set(key, value, nil)
+		case rowDeleted:
+			_ = b.Delete(key, nil)
+		case rowMerged:
+			_ = b.Merge(key, value, nil)
+		case rowsGone:
+			_ = b.DeleteRange(key, prefixEnd(key), nil)
+		}
+	}
+	return b
+}
