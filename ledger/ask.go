@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/projections"
-	"bahi/vault"
 )
 
 // ask is one thing that waits for the committer: a submission with its tokens,
@@ -76,6 +74,7 @@ func (l *Ledger) prepare(as Caller, s domain.Submission) *ask {
 type decision struct {
 	entry   *eventstore.Entry
 	tokens  *domain.RegistrationTokens
+	seals   sealing
 	verdict domain.Verdict
 }
 
@@ -115,75 +114,24 @@ func (l *Ledger) decide(d *projections.Draft, a *ask, recorded time.Time) (decis
 	if !known.Frozen {
 		verdict.Person = cmp.Or(verdict.Person, who.issued)
 	}
-	tokens, err := l.seal(d, &event, a, known)
-	if err != nil {
-		return decision{}, err
-	}
-	verdict.Outcome = domain.Accepted
-	if registered, ok := event.(domain.PersonRegistered); !known.Frozen && !(ok && registered.Closed) {
-		verdict.Commit = d.Sequence()
-	}
-	return decision{
-		entry:   &eventstore.Entry{Submission: a.id, Digest: a.digest, Issued: who.counter, Recorded: recorded, Event: event},
-		tokens:  tokens,
-		verdict: verdict,
-	}, nil
-}
-
-// seal puts the clear details of a submission into its event, under the
-// cohort's key. The key of a new cohort is on disk before this returns, and so
-// before the first registration that needs it is appended.
-func (l *Ledger) seal(d *projections.Draft, event *domain.Event, a *ask, known domain.Known) (*domain.RegistrationTokens, error) {
-	switch e := (*event).(type) {
+	made := decision{verdict: verdict}
+	switch e := event.(type) {
 	case domain.PersonRegistered:
-		if e.Closed {
-			var err error
-			if e.Sealed, err = l.sealBornClosed(d, e, a); err != nil {
-				return nil, err
-			}
-			*event = e
-			return &a.tokens, nil
+		made.tokens = &a.tokens
+		if made.seals, err = l.readyToSeal(d, e); err != nil {
+			return decision{}, err
 		}
-		if !d.Known(e.Cohort) {
-			if err := l.vault.EnsureKeys(e.Cohort); err != nil {
-				return nil, fmt.Errorf("make the key of cohort %s: %w", e.Cohort, err)
-			}
-		}
-		r := a.submission.(domain.Registration)
-		sealed, err := l.vault.SealRegistration(e.Cohort, e.Person, detailsOf(r), a.tokens)
-		if err != nil {
-			return nil, fmt.Errorf("seal a registration of cohort %s: %w", e.Cohort, err)
-		}
-		e.Sealed = sealed
-		*event = e
-		return &a.tokens, nil
 	case domain.DoseAdministered:
-		if known.Frozen {
-			return nil, nil
+		if !known.Frozen {
+			made.seals = sealing{how: underCohortKey}
 		}
-		dose := a.submission.(domain.DoseGiven)
-		sealed, err := l.vault.SealDose(e.Cohort, e.Person, domain.DoseParticulars{Centre: dose.Centre, Batch: dose.Batch})
-		if err != nil {
-			return nil, fmt.Errorf("seal a dose of cohort %s: %w", e.Cohort, err)
-		}
-		e.Sealed = sealed
-		*event = e
 	}
-	return nil, nil
-}
-
-// sealBornClosed seals the details of somebody who is born closed to the
-// authority; under a standing freeze that erases they are kept nowhere.
-func (l *Ledger) sealBornClosed(d *projections.Draft, e domain.PersonRegistered, a *ask) ([]byte, error) {
-	adopted, ok := d.AuthorityKey()
-	if mode := d.StandingMode(e.Cohort.District, e.Cohort.Group); mode != domain.Handover || !ok {
-		return nil, nil
+	made.verdict.Outcome = domain.Accepted
+	if registered, ok := event.(domain.PersonRegistered); !known.Frozen && !(ok && registered.Closed) {
+		made.verdict.Commit = d.Sequence()
 	}
-	to, err := vault.NewAuthorityPublicKey(adopted.Public)
-	if err != nil {
-		return nil, err
-	}
-	return vault.SealForAuthority(to, e.Cohort, e.Person, detailsOf(a.submission.(domain.Registration)), a.tokens)
+	made.entry = &eventstore.Entry{Submission: a.id, Digest: a.digest, Issued: who.counter, Recorded: recorded, Event: event}
+	return made, nil
 }
 
 func detailsOf(r domain.Registration) domain.Details {

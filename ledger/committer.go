@@ -43,6 +43,7 @@ type flight struct {
 	bytes    int
 	spoiled  bool // the draft holds half of an event
 	attempts int
+	seals    []sealing  // what is left to do before it is sent
 	outcome  chan error // receives one value: nil when acknowledged
 }
 
@@ -254,6 +255,11 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 			return
 		}
 		f.commit.District = district
+		if made.seals.how != 0 {
+			made.seals.entry, made.seals.ask = len(f.commit.Entries), a
+			f.seals = append(f.seals, made.seals)
+			f.bytes += made.seals.bytes()
+		}
 		f.commit.Entries = append(f.commit.Entries, *made.entry)
 		if e, ok := made.entry.Event.(domain.PersonRegistered); ok && e.Closed {
 			f.keep(e.Cohort, made.tokens.PhotoID)

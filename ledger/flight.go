@@ -78,7 +78,10 @@ func (c *committer) send(f *flight) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
 		defer cancel()
-		_, err := c.append(ctx, f.commit, expected)
+		err := c.seal(f)
+		if err == nil {
+			_, err = c.append(ctx, f.commit, expected)
+		}
 		f.outcome <- err
 	}()
 }
