@@ -5,7 +5,7 @@ import "fmt"
 // Verdict is the answer to one submission.
 type Verdict struct {
 	ID      string // as the submission gave it; empty when it had none
-	Line    int    // 1-based line of the input; used when there is no id
+	Line    int    // 1-based line of the input; 0 when the id says enough
 	Outcome Outcome
 	Person  Reference // who it was about, where the answer may say so
 	Commit  uint64    // ledger sequence that holds the event; 0 about a frozen person

@@ -103,14 +103,12 @@ func decision(approve bool) string {
 	return "reject"
 }
 
-// AppendVerdict appends v as one JSON object, without a line ending. It is
-// named by its id, or by its line when the submission had none that could be
-// read.
+// AppendVerdict appends v as one JSON object, without a line ending. It is named
+// by its id, by its line, or by both: see [Item.Verdict].
 func AppendVerdict(b []byte, v domain.Verdict) []byte {
 	o := object{b: b}
-	if v.ID != "" {
-		o.text("id", v.ID)
-	} else {
+	o.optional("id", v.ID)
+	if v.Line > 0 {
 		o.number("line", uint64(v.Line))
 	}
 	o.text("verdict", v.Outcome.String())

@@ -24,6 +24,17 @@ type Item struct {
 	Submission domain.Submission
 	Reject     *domain.Rejection
 	Dropped    []string // names of foreign fields that are not collected
+	Foreign    bool     // of a foreign format: the id is not the sender's, who knows the line
+}
+
+// Verdict returns v as the answer to this item: with its id or, when the sender
+// knows it by none, its line, and with what was dropped.
+func (i Item) Verdict(v domain.Verdict) domain.Verdict {
+	v.ID, v.Line, v.Dropped = i.ID, 0, i.Dropped
+	if i.ID == "" || i.Foreign {
+		v.Line = i.Line
+	}
+	return v
 }
 
 var byteOrderMark = []byte("\xEF\xBB\xBF")

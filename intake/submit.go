@@ -132,8 +132,7 @@ func submitBundle(ctx context.Context, bundle []formats.Item, to Submitter, out 
 		if item.Reject == nil {
 			v, verdicts = verdicts[0], verdicts[1:]
 		}
-		v.ID, v.Line, v.Dropped = item.ID, item.Line, item.Dropped
-		if err := out(v); err != nil {
+		if err := out(item.Verdict(v)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,329 @@
+package formats
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"unicode/utf8"
+
+	"bahi/domain"
+)
+
+// MaxRecord is the largest record of a foreign JSON format that is read, in
+// bytes. An entry of a FHIR Bundle is a record; a Bundle may have any length.
+const MaxRecord = 256 << 10
+
+// record is one JSON object of an input, or the reason why there is none where
+// one should stand.
+type record struct {
+	text   string
+	line   int // where it begins, from 1
+	reject *domain.Rejection
+
+	// Of the elements of a list that are records themselves: which list it is,
+	// from 1. The object around the list follows after them, with the list empty.
+	list   int
+	closes bool
+}
+
+// splitter finds the records of a JSON input: the elements of a list, one
+// object, or objects one after another, on a line each or over many.
+//
+// One broken record must not take others with it. Where one breaks off, the
+// nesting that was counted is worth nothing: a brace may be missing, or a quote,
+// and everything behind it is turned inside out. So what follows is taken as
+// part of the broken record until something stands there that is a record beyond
+// doubt: an object that is whole and looks like one (see looks), or anything
+// that begins a line no deeper indented than the broken record's own. The broken
+// record is reported once, with its line.
+//
+// It holds one record in memory, and looks at no byte of a record more often
+// than the depth of nesting that is allowed.
+type splitter struct {
+	list  string            // the member of an object that lists records: entry, of a Bundle
+	looks func(string) bool // tells a record by its members
+
+	in    io.Reader
+	buf   []byte // what is read and not taken yet is buf[from:]
+	from  int
+	ended error // of the reader
+
+	line   int  // of what is next
+	indent int  // blanks at the beginning of that line
+	margin bool // nothing else stood on that line
+	fresh  bool // nothing but blanks and brackets stood on that line
+
+	lost       bool // what is next belongs to a broken record …
+	lostIndent int  // … whose first line was indented so far
+
+	open   int    // lists of the top level that are open
+	lists  int    // lists within objects, so far
+	head   string // of the object whose list is open: all before its elements
+	headAt int    // the line of that object
+}
+
+// records splits an input. When reading fails, the last pair carries the error
+// and no record; what was read of an unfinished record is not used.
+func records(r io.Reader, list string, looks func(string) bool) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		s := splitter{in: decoded(r), list: list, looks: looks, line: 1, margin: true, fresh: true}
+		for {
+			rec, ok := s.next()
+			if !ok {
+				break
+			}
+			if !yield(rec, nil) {
+				return
+			}
+		}
+		if s.ended != io.EOF {
+			yield(record{}, fmt.Errorf("reading line %d of the input: %w", s.line, s.ended))
+		}
+	}
+}
+
+// next returns the next record, and false at the end of the input.
+func (s *splitter) next() (record, bool) {
+	for {
+		c, ok := s.peek()
+		if !ok {
+			return s.end()
+		}
+		if s.lost && s.fresh && s.indent <= s.lostIndent && !strings.ContainsRune(blanks+brackets, rune(c)) {
+			s.lost = false
+		}
+		rec, found := record{}, false
+		switch {
+		case c == '{':
+			rec, found = s.object()
+		case strings.IndexByte(blanks+",", c) >= 0, s.lost:
+			s.take(1)
+		case c == '[':
+			s.open++
+			s.take(1)
+		case c == ']' && s.head != "":
+			rec, found = s.tail()
+		case c == ']' && s.open > 0:
+			s.open--
+			s.take(1)
+		default:
+			rec, found = s.broken(rejection(domain.CodeBadJSON, "", "what stands here is not a JSON object")), true
+			s.take(1)
+		}
+		if found {
+			return rec, true
+		}
+	}
+}
+
+// end tells once of a list that is still open when the input ends.
+func (s *splitter) end() (record, bool) {
+	if s.ended != io.EOF || s.lost || s.open == 0 && s.head == "" {
+		return record{}, false
+	}
+	return s.broken(rejection(domain.CodeBadJSON, "", "the input ends within a list; it was cut off: send the whole of it")), true
+}
+
+// object takes the object that begins here or, if it is broken, its first brace.
+func (s *splitter) object() (record, bool) {
+	text, end, reject := s.scan("{", s.list)
+	rec := record{text: text, line: s.line}
+	if s.head != "" {
+		rec.list = s.lists
+	}
+	switch wasLost := s.lost; {
+	case reject != nil:
+		rec = s.broken(reject)
+		s.take(1)
+		return rec, !wasLost
+	case end == objectClosed:
+		s.take(len(text))
+		s.lost = wasLost && !s.looks(text)
+		return rec.checked(), !s.lost
+	case end == listOpened:
+		s.head, s.headAt = text, s.line
+		s.lists++
+		s.lost = false
+	}
+	s.take(len(text))
+	return record{}, false
+}
+
+// tail takes the rest of the object whose list ends here.
+func (s *splitter) tail() (record, bool) {
+	text, end, reject := s.scan("]", "")
+	rec := record{text: s.head + text, line: s.headAt, list: s.lists, closes: true}
+	switch {
+	case reject != nil:
+		rec = s.broken(reject)
+		s.take(1)
+	case end == objectClosed:
+		s.take(len(text))
+	}
+	s.head = ""
+	return rec.checked(), end != 0 || reject != nil
+}
+
+func (r record) checked() record {
+	if !utf8.ValidString(r.text) {
+		r.reject = rejection(domain.CodeBadJSON, "", "the record is not UTF-8 text; save the file as UTF-8")
+	}
+	if r.reject != nil {
+		r.text = ""
+	}
+	return r
+}
+
+// broken stands for the record that begins here and cannot be read. What follows
+// is lost until another begins.
+func (s *splitter) broken(reject *domain.Rejection) record {
+	if !s.lost {
+		s.lost, s.lostIndent = true, s.indent
+	}
+	rec := record{line: s.line, reject: reject}
+	if s.head != "" {
+		rec.list = s.lists
+	}
+	return rec
+}
+
+// Where a scan came to its end.
+type scanEnd uint8
+
+const (
+	objectClosed scanEnd = iota + 1
+	listOpened           // after the bracket of the list that was looked for
+)
+
+// scan reads members of an object from its opening brace or, after the end of
+// its list, from that bracket, up to its closing brace or the opening bracket of
+// the member list. It takes nothing. Text is looked at in pieces that double, so
+// that neither a small record costs a copy of all that is read, nor a large one
+// is looked at often. When the reader fails within the object, there is neither
+// an end nor a rejection, and nothing left to take.
+func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) {
+	for n := 4 << 10; ; n *= 2 {
+		rest := s.buf[s.from:]
+		text := string(rest[:min(n, MaxRecord, len(rest))])
+		scan := scanner{line: text}
+		if end := scan.members(from, list); end != 0 {
+			return text[:scan.at], end, nil
+		}
+		// A literal that is cut off fails at its first letter.
+		cutOff := scan.at+len("false") > len(text)
+		switch {
+		case cutOff && len(text) == MaxRecord:
+			return "", 0, rejection(domain.CodeTooLong, "", "a record has at most %d bytes", MaxRecord)
+		case cutOff && len(text) < len(rest):
+		case cutOff && s.fill():
+			n = len(text)
+		case cutOff && s.ended != io.EOF:
+			s.from = len(s.buf)
+			return "", 0, nil
+		default:
+			return "", 0, rejection(domain.CodeBadJSON, "", "the record is not one JSON object; it stops being one on line %d",
+				s.line+strings.Count(text[:scan.at], "\n"))
+		}
+	}
+}
+
+// members reads members of an object as [splitter.scan] says, and returns 0 when
+// it is none.
+func (s *scanner) members(from, list string) scanEnd {
+	if !s.take(from[0]) {
+		return 0
+	}
+	resource := ""
+	for first := from == "{"; ; first = false {
+		s.space()
+		if s.take('}') {
+			return objectClosed
+		}
+		if !first && !s.take(',') {
+			return 0
+		}
+		s.space()
+		key, ok := s.string()
+		if !ok {
+			return 0
+		}
+		s.space()
+		if !s.take(':') {
+			return 0
+		}
+		s.space()
+		isBundle := resource == "" || resource == "Bundle"
+		if list != "" && key.text == list && isBundle && s.take('[') {
+			return listOpened
+		}
+		v, ok := s.value(1)
+		if !ok {
+			return 0
+		}
+		if key.text == "resourceType" {
+			resource = v.text
+		}
+	}
+}
+
+// peek returns the next byte, and false when there is none.
+func (s *splitter) peek() (byte, bool) {
+	for s.from == len(s.buf) {
+		if !s.fill() {
+			return 0, false
+		}
+	}
+	return s.buf[s.from], true
+}
+
+// fill reads once more, and returns false when there is nothing more to come.
+// A reader that gives something is not asked again before that is looked at: a
+// record gets its verdict when it is there, not when the next one is.
+func (s *splitter) fill() bool {
+	const piece = 64 << 10
+	if s.buf == nil {
+		s.buf = make([]byte, 0, MaxRecord+piece)
+	}
+	if cap(s.buf)-len(s.buf) < piece/2 {
+		s.buf = s.buf[:copy(s.buf, s.buf[s.from:])]
+		s.from = 0
+	}
+	for range 100 {
+		if s.ended != nil {
+			return false
+		}
+		n, err := s.in.Read(s.buf[len(s.buf):cap(s.buf)])
+		s.buf = s.buf[:len(s.buf)+n]
+		s.ended = err
+		if n > 0 {
+			return true
+		}
+	}
+	s.ended = io.ErrNoProgress
+	return false
+}
+
+// take steps over n bytes that are there, and counts lines.
+func (s *splitter) take(n int) {
+	for _, c := range s.buf[s.from : s.from+n] {
+		switch {
+		case c == '\n':
+			s.line++
+			s.indent, s.margin, s.fresh = 0, true, true
+		case !s.fresh:
+		case strings.IndexByte(blanks, c) < 0:
+			s.margin = false
+			s.fresh = strings.IndexByte(brackets, c) >= 0
+		case s.margin:
+			s.indent++
+		}
+	}
+	s.from += n
+}
+
+// What may stand between two records: blanks, and what ends the one before.
+const (
+	blanks   = " \t\r\n"
+	brackets = ",[]}"
+)
