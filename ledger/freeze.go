@@ -190,6 +190,9 @@ func (l *Ledger) freeze(id domain.UUID) (projections.FreezeState, bool) {
 func (l *Ledger) resumeFreezes(ctx context.Context) error {
 	l.freezing.Lock()
 	defer l.freezing.Unlock()
+	if err := l.purgeAgain(ctx); err != nil {
+		return err
+	}
 	for _, f := range l.register.Freezes() {
 		if f.PurgedBy(l.vaultHolder()) {
 			if err := l.destroyAgain(f.Order); err != nil {

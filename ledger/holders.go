@@ -22,6 +22,11 @@ type Holder struct {
 	// error. What it cannot end yet it answers with [ErrWaits]; the freeze then
 	// holds, its receipt waits, and Purge is called again.
 	Purge func(context.Context, domain.FreezeOrdered) (rows int64, err error)
+
+	// PurgeAgain, where there is one, is called at the start with the freezes that
+	// the holder has acknowledged, in ledger order: what is there again of their
+	// scope was put back from somewhere, and ends again.
+	PurgeAgain func(context.Context, []domain.FreezeOrdered) error
 }
 
 // ErrWaits is what a [Holder] answers when it can end its part only later.
@@ -52,6 +57,26 @@ func (l *Ledger) purgeHolders(ctx context.Context, f projections.FreezeState) er
 			return err
 		}
 		if err := l.note(ctx, 0, f.Recorded, domain.Purged{Freeze: f.Order.Freeze, Holder: h.Name, Rows: rows}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// purgeAgain has the holders above the ledger see to it that what they ended once is
+// not there again.
+func (l *Ledger) purgeAgain(ctx context.Context) error {
+	for _, h := range l.above {
+		if h.PurgeAgain == nil {
+			continue
+		}
+		var ended []domain.FreezeOrdered
+		for _, f := range l.register.Freezes() {
+			if f.PurgedBy(h.Name) {
+				ended = append(ended, f.Order)
+			}
+		}
+		if err := h.PurgeAgain(ctx, ended); err != nil {
 			return err
 		}
 	}

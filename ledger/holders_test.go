@@ -17,6 +17,7 @@ type upstairs struct {
 	mu    sync.Mutex
 	says  []error // to its calls; nil after the last
 	calls int
+	ended [][]domain.FreezeOrdered // what it was asked to end again
 	keys  *vault.Vault
 	alive int // cohorts whose keys were there when it was called
 }
@@ -38,12 +39,19 @@ func (u *upstairs) purge(_ context.Context, order domain.FreezeOrdered) (int64, 
 	return 0, err
 }
 
+func (u *upstairs) purgeAgain(_ context.Context, orders []domain.FreezeOrdered) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended = append(u.ended, orders)
+	return nil
+}
+
 func openWith(t *testing.T, dir string, first, second *upstairs) *Ledger {
 	t.Helper()
 	l, err := Open(t.Context(), Config{Data: dir + "/data", Keys: dir + "/keys", Sandbox: true,
 		Holders: func(_ *eventstore.Store, keys *vault.Vault) []Holder {
 			first.keys, second.keys = keys, keys
-			return []Holder{{"first", first.purge}, {"second", second.purge}}
+			return []Holder{{Name: "first", Purge: first.purge, PurgeAgain: first.purgeAgain}, {Name: "second", Purge: second.purge}}
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +115,11 @@ func TestHoldersAboveTheLedger(t *testing.T) {
 			}
 			if calls := [2]int{first.calls, second.calls}; calls != test.calls || first.alive+second.alive > 0 {
 				t.Errorf("called %v times, want %v; %d keys were alive", calls, test.calls, first.alive+second.alive)
+			}
+			shut(t, l)
+			openWith(t, dir, first, second)
+			if last := first.ended[len(first.ended)-1]; len(last) != 1 || last[0].Freeze != order.ID || len(first.ended[0]) != 0 {
+				t.Errorf("asked at its starts to end again %v", first.ended)
 			}
 		})
 	}
