@@ -46,10 +46,19 @@ var byteOrderMark = []byte("\xEF\xBB\xBF")
 //
 // It holds one line in memory. When reading fails, the last pair carries the
 // error and no item; what was read of an unfinished line is not used.
-func ReadNDJSON(r io.Reader) iter.Seq2[Item, error] {
+func ReadNDJSON(r io.Reader) iter.Seq2[Item, error] { return ReadNDJSONNaming(r, nil) }
+
+// ReadNDJSONNaming is [ReadNDJSON] for a sender whose lines need not have ids: a
+// line without the field gets the one that name makes for its number, counted from
+// 1. When name is nil such a line is refused.
+func ReadNDJSONNaming(r io.Reader, name func(line int) domain.UUID) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		// A line may fill the buffer to the last byte of its CRLF.
-		in := bufio.NewReaderSize(r, MaxLine+len("\r\n"))
+		size := MaxLine + len("\r\n")
+		if whole, ok := r.(interface{ Len() int }); ok { // in memory already: often one line
+			size = min(size, whole.Len()+1)
+		}
+		in := bufio.NewReaderSize(r, size)
 		if start, _ := in.Peek(len(byteOrderMark)); bytes.Equal(start, byteOrderMark) {
 			_, _ = in.Discard(len(byteOrderMark)) // what was peeked is there
 		}
@@ -76,7 +85,11 @@ func ReadNDJSON(r io.Reader) iter.Seq2[Item, error] {
 			case isBlank(line):
 				any = false
 			default:
-				item.read(string(line))
+				var given domain.UUID
+				if name != nil {
+					given = name(n)
+				}
+				item.read(string(line), given)
 			}
 			if any && !yield(item, nil) || atEnd {
 				return
@@ -85,8 +98,8 @@ func ReadNDJSON(r io.Reader) iter.Seq2[Item, error] {
 	}
 }
 
-func (i *Item) read(line string) {
-	i.ID, i.Submission, i.Reject = parse(line)
+func (i *Item) read(line string, given domain.UUID) {
+	i.ID, i.Submission, i.Reject = parse(line, given)
 	if i.Reject != nil {
 		return
 	}

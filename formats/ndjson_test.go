@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -448,7 +449,7 @@ func FuzzReadNDJSON(f *testing.F) {
 				continue
 			}
 			once := AppendSubmission(nil, item.Submission)
-			_, again, reject := parse(string(once))
+			_, again, reject := parse(string(once), domain.UUID{})
 			if reject != nil {
 				t.Fatalf("what was written is refused: %v\n%s", reject, once)
 			}
@@ -490,5 +491,31 @@ func BenchmarkReadNDJSON(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "lines/s")
 		})
+	}
+}
+
+// Lines without ids get theirs by their number; those that have one, however
+// wrong, keep what they have.
+func TestReadNDJSONNaming(t *testing.T) {
+	t.Parallel()
+	const rest = `"type":"dose_withdrawal","at":"2021-04-04","person":"21679381234566","dose":2,"reason":"entered_in_error"}`
+	in := "{" + rest + "\n\n" + `{"id":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001",` + rest + "\n" + `{"id":"x",` + rest + "\n" + `{"id":null,` + rest
+	name := func(line int) domain.UUID { return domain.UUID{15: byte(line)} }
+	var got []string
+	for item, err := range ReadNDJSONNaming(strings.NewReader(in), name) {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case item.Reject != nil:
+			got = append(got, string(item.Reject.Code))
+		case item.Submission.Head().ID.String() != item.ID:
+			t.Errorf("the item is %s, its submission %s", item.ID, item.Submission.Head().ID)
+		default:
+			got = append(got, item.ID)
+		}
+	}
+	want := []string{name(1).String(), "018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001", "bad_id", "bad_id"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

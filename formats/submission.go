@@ -24,12 +24,13 @@ func rejection(c domain.Code, field, format string, args ...any) *domain.Rejecti
 }
 
 // parse reads one line, which is neither empty nor longer than [MaxLine]. The
-// id is the sender's text for it, if the line has a valid one. What is wrong is
+// id is the sender's text for it, if the line has a valid one; given is the id of
+// a line that has none at all, or zero when it has to have one. What is wrong is
 // looked for in this order: the JSON, the type, what is not collected, unknown
 // fields, missing fields, the id, values.
 //
 // The submission's strings share memory with the line.
-func parse(line string) (id string, s domain.Submission, reject *domain.Rejection) {
+func parse(line string, given domain.UUID) (id string, s domain.Submission, reject *domain.Rejection) {
 	if !utf8.ValidString(line) {
 		return "", nil, rejection(domain.CodeBadJSON, "", "the line is not UTF-8 text; save the file as UTF-8")
 	}
@@ -59,7 +60,10 @@ func parse(line string) (id string, s domain.Submission, reject *domain.Rejectio
 	if !isJSON {
 		return "", nil, rejection(domain.CodeBadJSON, "", "the line is not one JSON object; it stops being one at byte %d", scan.at+1)
 	}
-	if text, ok := r.values[fieldID].unquoted(); ok {
+	if !r.seen.has(fieldID) && given != (domain.UUID{}) {
+		r.seen |= 1 << fieldID
+		r.id, id = given, given.String()
+	} else if text, ok := r.values[fieldID].unquoted(); ok {
 		if parsed, err := domain.ParseUUID(text); err == nil {
 			r.id = parsed
 			// A copy, so that a verdict does not keep the whole line.
