@@ -132,7 +132,7 @@ func (c *certificate) submissions(o Options) (
 		whyNoDose = errWhose.about(c.identity.column)
 		return registration, whyNoRegistration, dose, whyNoDose
 	}
-	dose.ID = divocDoseID(dose.Registration, dose.Person, dose.Number)
+	dose.ID = doseID("divoc", dose)
 	return registration, whyNoRegistration, dose, whyNoDose
 }
 
@@ -215,7 +215,7 @@ func (i *Item) judge(s domain.Submission, reject *domain.Rejection, column func(
 	if reject == nil {
 		s = domain.Normalise(s)
 		if err := domain.Check(s); errors.As(err, &reject) {
-			reject.Field = shownName(column(reject.Field))
+			reject.Field = shownPath(column(reject.Field))
 		}
 	}
 	if i.Reject = reject; reject == nil {

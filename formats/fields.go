@@ -252,7 +252,7 @@ func shownName(name string) string {
 	digits := 0
 	for i := range len(name) {
 		switch c := name[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_' && i > 0:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
 		case '0' <= c && c <= '9' && i > 0 && digits < 3:
 			digits++
 		default:
@@ -261,3 +261,21 @@ func shownName(name string) string {
 	}
 	return name
 }
+
+// shownPath is shownName for the names that lead to a value, with dots between
+// them. One of several that may not be shown leaves a mark.
+func shownPath(path string) string {
+	if !strings.ContainsRune(path, '.') {
+		return shownName(path)
+	}
+	names := strings.Split(path, ".")
+	for i, name := range names {
+		if names[i] = shownName(name); names[i] == "" {
+			names[i] = notShown
+		}
+	}
+	return strings.Join(names, ".")
+}
+
+// notShown stands for names that a verdict does not repeat.
+const notShown = "…"

@@ -43,13 +43,17 @@ func divocRegistrationID(id domain.PhotoID) domain.UUID {
 	return ForeignID("divoc", "registration", id.Type.String(), id.Number)
 }
 
-// divocDoseID is the id of the dose of a certificate. Its person is named by a
-// registration, or by a reference number where the enrolment's code is one.
-func divocDoseID(registration domain.UUID, person domain.Reference, n domain.DoseNumber) domain.UUID {
-	if person != "" {
-		return ForeignID("divoc", "dose", string(person), n.String())
+// doseID is the id of the dose of a foreign record: whose it is, its number, day
+// and vaccine, by which the ledger knows a dose, and what else the system calls
+// the record by. The same record again is so the same submission, also after the
+// dose was withdrawn; a corrected one is another, which the ledger takes once the
+// first is withdrawn.
+func doseID(system string, s domain.DoseGiven, own ...string) domain.UUID {
+	whose := string(s.Person)
+	if whose == "" {
+		whose = s.Registration.String()
 	}
-	return ForeignID("divoc", "dose", registration.String(), n.String())
+	return ForeignID(system, "dose", append([]string{whose, s.Number.String(), s.Day().String(), s.Vaccine.String()}, own...)...)
 }
 
 // reason is why a foreign value cannot be read. Its sentence never repeats the
@@ -62,7 +66,7 @@ type reason struct {
 // about makes a rejection of r. Column is the source's own name of where the
 // value stands.
 func (r *reason) about(column string) *domain.Rejection {
-	return &domain.Rejection{Code: r.code, Field: shownName(column), Message: r.message}
+	return &domain.Rejection{Code: r.code, Field: shownPath(column), Message: r.message}
 }
 
 func badValue(message string) *reason { return &reason{domain.CodeBadValue, message} }

@@ -111,26 +111,16 @@ func (n *node) is() bool {
 	return true
 }
 
-// path returns the names that lead to the value, such as recipient.address, as
-// far as they may be shown.
+// path returns the names that lead to the value, such as recipient.address.
 func (n *node) path() string {
 	var names []string
 	for m := n; m != nil; m = m.parent {
 		if m.name != "" {
-			names = append(names, shownMember(m.name))
+			names = append(names, m.name)
 		}
 	}
 	slices.Reverse(names)
 	return strings.Join(names, ".")
-}
-
-// shownMember returns the name of a member, or what stands for one that may be
-// data in the wrong place.
-func shownMember(name string) string {
-	if shown := shownName(strings.TrimLeft(name, "_")); shown != "" {
-		return name[:len(name)-len(shown)] + shown
-	}
-	return "…"
 }
 
 // twice returns the first member that stands twice in an object that a reader
@@ -181,15 +171,17 @@ func (n *node) anyTaken() bool {
 	return n.taken || n.opened && slices.ContainsFunc(n.within, (*node).anyTaken)
 }
 
-// drop adds a name to those of a verdict, once, and marks where they end when
-// there are too many.
-func drop(names *[]string, name string) {
-	const andMore = "…"
-	switch {
-	case len(*names) > maxDropped || slices.Contains(*names, name):
+// drop adds a name to those of a verdict, once, as far as it may be shown, and
+// marks where they end when there are too many.
+func drop(names *[]string, path string) {
+	if len(*names) > maxDropped {
 		return
-	case len(*names) == maxDropped:
-		name = andMore
 	}
-	*names = append(*names, name)
+	name := shownPath(path)
+	if name == "" || len(*names) == maxDropped {
+		name = notShown
+	}
+	if !slices.Contains(*names, name) {
+		*names = append(*names, name)
+	}
 }
