@@ -90,7 +90,7 @@ func personRead(ctx context.Context, o Options) (sample, error) {
 	return with(ctx, o, func(l *ledger.Ledger) (sample, error) {
 		people := max(1, o.Events/3/bundleClients)
 		return repeat(queries, func(i int) error {
-			_, err := l.Person(ctx, reference(1+i%people), "bench", "verification")
+			_, err := l.Person(ctx, reference(1+i%people), ledger.Reader{Officer: "bench", Purpose: "verification"})
 			return err
 		})
 	})

@@ -40,7 +40,7 @@ func freezeAll(ctx context.Context, l *ledger.Ledger) (people int, err error) {
 // people.
 func freezeRefusal(ctx context.Context, o Options) (sample, error) {
 	return with(ctx, o, func(l *ledger.Ledger) (sample, error) {
-		if _, err := l.Person(ctx, reference(1), "bench", "verification"); err != nil {
+		if _, err := l.Person(ctx, reference(1), ledger.Reader{Officer: "bench", Purpose: "verification"}); err != nil {
 			return sample{}, fmt.Errorf("before the freeze: %w", err)
 		}
 		type outcome struct {
@@ -55,7 +55,7 @@ func freezeRefusal(ctx context.Context, o Options) (sample, error) {
 		}()
 		var err error
 		for err == nil {
-			_, err = l.Person(ctx, reference(1), "bench", "verification")
+			_, err = l.Person(ctx, reference(1), ledger.Reader{Officer: "bench", Purpose: "verification"})
 		}
 		took := time.Since(start)
 		done := <-frozen

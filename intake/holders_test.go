@@ -252,10 +252,10 @@ func TestFreezeEndsWhatCentresPublished(t *testing.T) {
 			t.Errorf("what waited is not in the ledger: %+v, %v", verdicts, err)
 		}
 	}
-	if _, err := l.Person(t.Context(), frozen.Person, "dio-208", "verification"); !errors.Is(err, ledger.ErrFrozen) {
+	if _, err := l.Person(t.Context(), frozen.Person, ledger.Reader{Officer: "dio-208", Purpose: "verification"}); !errors.Is(err, ledger.ErrFrozen) {
 		t.Errorf("the frozen person: %v", err)
 	}
-	if p, err := l.Person(t.Context(), late.Person, "dio-208", "verification"); err != nil || p.Name != late.Name {
+	if p, err := l.Person(t.Context(), late.Person, ledger.Reader{Officer: "dio-208", Purpose: "verification"}); err != nil || p.Name != late.Name {
 		t.Errorf("who was registered after the order: %v", err)
 	}
 	if err := l.Close(t.Context()); err != nil {

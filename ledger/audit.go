@@ -25,12 +25,11 @@ type readings struct {
 	counts map[string]int
 }
 
-// take counts one more reading of an officer, or answers ErrTooManyReads.
-func (l *Ledger) takeReading(ctx context.Context, officer string) error {
-	limit := l.config.ReadsPerDay
-	if limit == 0 {
-		limit = DefaultReadsPerDay
-	}
+func (l *Ledger) readsPerDay() int { return cmp.Or(l.config.ReadsPerDay, DefaultReadsPerDay) }
+
+// takeReading counts one more reading of an officer, or answers ErrTooManyReads
+// when there were as many as limit today.
+func (l *Ledger) takeReading(ctx context.Context, officer string, limit int) error {
 	r := &l.readings
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +99,9 @@ func AuditReport(reads iter.Seq2[eventstore.AuditRead, error]) ([]AuditRow, erro
 			people[k] = map[domain.PersonToken]bool{}
 		}
 		rows[k].Readings++
-		people[k][r.Person] = true
+		if r.Person != (domain.PersonToken{}) { // a row in quarantine may name nobody
+			people[k][r.Person] = true
+		}
 	}
 	report := make([]AuditRow, 0, len(rows))
 	for k, row := range rows {

@@ -16,7 +16,7 @@ func TestReadingsAreRecordedCappedAndReported(t *testing.T) {
 		want(t, submit(t, l, centre, registrationOf(n, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
 	}
 	read := func(n int, officer string) error {
-		_, err := l.Person(t.Context(), referenceOf(n), officer, "grievance")
+		_, err := l.Person(t.Context(), referenceOf(n), Reader{Officer: officer, Purpose: "grievance"})
 		return err
 	}
 	for _, n := range []int{1, 1, 2} {
@@ -36,7 +36,7 @@ func TestReadingsAreRecordedCappedAndReported(t *testing.T) {
 		t.Errorf("after probing: %v", err)
 	}
 	for _, bad := range [][2]string{{"", "grievance"}, {"dio 1", "grievance"}, {"dio-3", "curiosity"}} {
-		if _, err := l.Person(t.Context(), referenceOf(1), bad[0], bad[1]); !errors.Is(err, ErrBadRequest) {
+		if _, err := l.Person(t.Context(), referenceOf(1), Reader{Officer: bad[0], Purpose: bad[1]}); !errors.Is(err, ErrBadRequest) {
 			t.Errorf("officer %q, purpose %q: %v", bad[0], bad[1], err)
 		}
 	}
@@ -61,13 +61,13 @@ func TestNoRecordNoAnswer(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir())
 	want(t, submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
-	if _, err := l.Person(t.Context(), referenceOf(1), "dio-1", "legal"); err != nil {
+	if _, err := l.Person(t.Context(), referenceOf(1), Reader{Officer: "dio-1", Purpose: "legal"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	details, err := l.recordedRead(t.Context(), l.vault.PersonToken(referenceOf(1)), "dio-1", "legal")
+	details, err := l.recordedRead(t.Context(), l.vault.PersonToken(referenceOf(1)), Reader{Officer: "dio-1", Purpose: "legal"})
 	if err == nil {
 		t.Errorf("without an audit a reading is answered: %+v", details.Cohort)
 	}

@@ -55,7 +55,7 @@ func Example() {
 	}
 	fmt.Println(verdicts[2].Reject.Message)
 
-	before, err := l.Person(ctx, "21679381234566", "dio-208-3", "verification")
+	before, err := l.Person(ctx, "21679381234566", ledger.Reader{Officer: "dio-208-3", Purpose: "verification"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func Example() {
 	}
 	fmt.Println(receipt.People, "frozen")
 
-	_, err = l.Person(ctx, "21679381234566", "dio-208-3", "verification")
+	_, err = l.Person(ctx, "21679381234566", ledger.Reader{Officer: "dio-208-3", Purpose: "verification"})
 	fmt.Println(errors.Is(err, ledger.ErrFrozen))
 
 	counts, err := l.Counts(ctx, projections.CountsQuery{District: 208})

@@ -38,7 +38,7 @@ func TestWhatIsLeftOfListedPersons(t *testing.T) {
 	expect := func(when string) {
 		t.Helper()
 		for i, r := range d.doomed[:6] {
-			p, err := d.l.Person(t.Context(), r.Person, "dio-208", "verification")
+			p, err := d.l.Person(t.Context(), r.Person, Reader{Officer: "dio-208", Purpose: "verification"})
 			switch {
 			case i < 3 && !errors.Is(err, ErrFrozen):
 				t.Errorf("%s, a listed person: %v", when, err)

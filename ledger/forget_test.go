@@ -79,13 +79,13 @@ func (d *drive) freeze(t testing.TB) FreezeReceipt {
 func (d *drive) wantRefused(t testing.TB, when string) {
 	t.Helper()
 	for i := 0; i < len(d.doomed); i += 1 + len(d.doomed)/5 {
-		if _, err := d.l.Person(t.Context(), d.doomed[i].Person, "dio-208", "verification"); !errors.Is(err, ErrFrozen) {
+		if _, err := d.l.Person(t.Context(), d.doomed[i].Person, Reader{Officer: "dio-208", Purpose: "verification"}); !errors.Is(err, ErrFrozen) {
 			t.Errorf("%s, a frozen person: %v", when, err)
 		}
 	}
 	for i := 0; i < len(d.neighbours); i += 1 + len(d.neighbours)/3 {
 		n := d.neighbours[i]
-		p, err := d.l.Person(t.Context(), n.Person, "dio-208", "verification")
+		p, err := d.l.Person(t.Context(), n.Person, Reader{Officer: "dio-208", Purpose: "verification"})
 		if err != nil || p.Name != n.Name || len(p.Doses) != 1 || p.Doses[0].Batch != "4120Z001" {
 			t.Errorf("%s, a neighbour: %+v, %v", when, p, err)
 		}
@@ -241,7 +241,7 @@ func TestEveryGenerationCloses(t *testing.T) {
 		if err != nil || record.Cohort.Generation != generation {
 			t.Fatalf("generation %d: %+v, %v", generation, record.Cohort, err)
 		}
-		if p, err := d.l.Person(t.Context(), r.Person, "dio-208", "medical"); err != nil || p.Name != r.Name {
+		if p, err := d.l.Person(t.Context(), r.Person, Reader{Officer: "dio-208", Purpose: "medical"}); err != nil || p.Name != r.Name {
 			t.Errorf("generation %d is not readable before its freeze: %v", generation, err)
 		}
 		order := d.order()
@@ -256,7 +256,7 @@ func TestEveryGenerationCloses(t *testing.T) {
 		}
 		before = append(before, r)
 		for _, r := range before {
-			if _, err := d.l.Person(t.Context(), r.Person, "dio-208", "medical"); !errors.Is(err, ErrFrozen) {
+			if _, err := d.l.Person(t.Context(), r.Person, Reader{Officer: "dio-208", Purpose: "medical"}); !errors.Is(err, ErrFrozen) {
 				t.Errorf("after freeze %d: %v", generation, err)
 			}
 		}

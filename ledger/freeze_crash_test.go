@@ -91,11 +91,11 @@ func cutAtAppend(t *testing.T, nth int, stored bool, mode domain.FreezeMode) (cu
 		}
 	}
 	for _, n := range []int{1, 2, 20} {
-		if _, err := l.Person(t.Context(), referenceOf(n), "dio", "medical"); !errors.Is(err, ErrFrozen) {
+		if _, err := l.Person(t.Context(), referenceOf(n), Reader{Officer: "dio", Purpose: "medical"}); !errors.Is(err, ErrFrozen) {
 			t.Errorf("cut at append %d: person %d: %v", nth, n, err)
 		}
 	}
-	if p, err := l.Person(t.Context(), referenceOf(99), "dio", "medical"); err != nil || p.Name == "" {
+	if p, err := l.Person(t.Context(), referenceOf(99), Reader{Officer: "dio", Purpose: "medical"}); err != nil || p.Name == "" {
 		t.Errorf("cut at append %d: the neighbour's person: %v", nth, err)
 	}
 	thief := registrationOf(500, patna, domain.HealthCareWorker, "2021-03-05")

@@ -38,7 +38,7 @@ func flw(generation uint16) domain.Cohort {
 func askAll(t testing.TB, l *Ledger, when string, frozen []int, people ...int) {
 	t.Helper()
 	for _, n := range people {
-		p, err := l.Person(t.Context(), referenceOf(n), fmt.Sprintf("dio-%d", n), "medical")
+		p, err := l.Person(t.Context(), referenceOf(n), Reader{Officer: fmt.Sprintf("dio-%d", n), Purpose: "medical"})
 		switch {
 		case slices.Contains(frozen, n):
 			if !errors.Is(err, ErrFrozen) {
@@ -319,7 +319,7 @@ func TestListWithStrangers(t *testing.T) {
 	anew.Person = referenceOf(1)
 	want(t, submit(t, l, centre, withdrawal, anew), domain.Accepted)
 	for _, when := range []string{"at once", "rebuilt"} {
-		if p, err := l.Person(t.Context(), referenceOf(1), "dio", "medical"); err != nil || p.Name != anew.Name {
+		if p, err := l.Person(t.Context(), referenceOf(1), Reader{Officer: "dio", Purpose: "medical"}); err != nil || p.Name != anew.Name {
 			t.Errorf("%s: registered anew: %+v, %v", when, p, err)
 		}
 		check(t, l)
@@ -412,7 +412,7 @@ func TestKeyFileOfBeforeAListPutBack(t *testing.T) {
 		t.Error("the key is there again")
 	}
 	askAll(t, l, "with the old key file", []int{3}, 3)
-	if _, err := l.Person(t.Context(), referenceOf(1), "dio", "medical"); !errors.Is(err, vault.ErrKeyMissing) {
+	if _, err := l.Person(t.Context(), referenceOf(1), Reader{Officer: "dio", Purpose: "medical"}); !errors.Is(err, vault.ErrKeyMissing) {
 		t.Errorf("who stayed, without today's key: %v", err)
 	}
 	shut(t, l)
@@ -540,7 +540,7 @@ func TestTwoOfAHundredThousand(t *testing.T) {
 	refused := make(chan time.Duration, 1)
 	go func() {
 		for {
-			if _, err := l.Person(context.Background(), referenceOf(70_007), fmt.Sprint("dio-", time.Now().UnixNano()), "medical"); errors.Is(err, ErrFrozen) {
+			if _, err := l.Person(context.Background(), referenceOf(70_007), Reader{Officer: fmt.Sprint("dio-", time.Now().UnixNano()), Purpose: "medical"}); errors.Is(err, ErrFrozen) {
 				refused <- time.Since(began)
 				return
 			}

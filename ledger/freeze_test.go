@@ -25,14 +25,14 @@ func TestFreeze(t *testing.T) {
 	all = append(all, registrationOf(99, patna, domain.HealthCareWorker, "2021-01-16T09:00:00+05:30"))
 	want(t, submit(t, l, centre, all...), domain.Accepted)
 
-	details, err := l.Person(t.Context(), referenceOf(1), "dio-208", "verification")
+	details, err := l.Person(t.Context(), referenceOf(1), Reader{Officer: "dio-208", Purpose: "verification"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if details.Name != "Canary Kumari 1" || details.Status != domain.Partial || len(details.Doses) != 1 || details.Doses[0].Centre != "208001" || details.PhotoID.Last4 != "0001" {
 		t.Errorf("details are %+v", details)
 	}
-	if _, err := l.Person(t.Context(), referenceOf(1234), "dio-208", "verification"); !errors.Is(err, ErrNotFound) {
+	if _, err := l.Person(t.Context(), referenceOf(1234), Reader{Officer: "dio-208", Purpose: "verification"}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("before any freeze, an unknown number: %v", err)
 	}
 
@@ -53,11 +53,11 @@ func TestFreeze(t *testing.T) {
 	frozen := func(l *Ledger, when string) {
 		t.Helper()
 		for _, n := range []int{1, 40, 1234} {
-			if _, err := l.Person(t.Context(), referenceOf(n), "dio-208", "verification"); !errors.Is(err, ErrFrozen) {
+			if _, err := l.Person(t.Context(), referenceOf(n), Reader{Officer: "dio-208", Purpose: "verification"}); !errors.Is(err, ErrFrozen) {
 				t.Errorf("%s, person %d: %v, want frozen", when, n, err)
 			}
 		}
-		if other, err := l.Person(t.Context(), referenceOf(99), "dio-230", "medical"); err != nil || other.Name != "Canary Kumari 99" {
+		if other, err := l.Person(t.Context(), referenceOf(99), Reader{Officer: "dio-230", Purpose: "medical"}); err != nil || other.Name != "Canary Kumari 99" {
 			t.Errorf("%s, the neighbour's person: %+v, %v", when, other, err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestFreeze(t *testing.T) {
 
 	later := registrationOf(600, muzaffarpur, domain.HealthCareWorker, "2021-03-11")
 	want(t, submit(t, l, centre, later), domain.Accepted)
-	if opened, err := l.Person(t.Context(), referenceOf(600), "dio-208", "verification"); err != nil || opened.Name != later.Name {
+	if opened, err := l.Person(t.Context(), referenceOf(600), Reader{Officer: "dio-208", Purpose: "verification"}); err != nil || opened.Name != later.Name {
 		t.Errorf("the next generation: %+v, %v", opened, err)
 	}
 
@@ -145,10 +145,10 @@ func TestStandingFreeze(t *testing.T) {
 
 	expect := func(l *Ledger, when string) {
 		t.Helper()
-		if _, err := l.Person(t.Context(), referenceOf(2), "dio", "medical"); !errors.Is(err, ErrFrozen) {
+		if _, err := l.Person(t.Context(), referenceOf(2), Reader{Officer: "dio", Purpose: "medical"}); !errors.Is(err, ErrFrozen) {
 			t.Errorf("%s: who was born closed: %v", when, err)
 		}
-		if p, err := l.Person(t.Context(), referenceOf(3), "dio", "medical"); err != nil || p.Name != free.Name {
+		if p, err := l.Person(t.Context(), referenceOf(3), Reader{Officer: "dio", Purpose: "medical"}); err != nil || p.Name != free.Name {
 			t.Errorf("%s: a group that is not frozen: %v", when, err)
 		}
 		wantCode(t, submit(t, l, centre, thief)[0], domain.CodePhotoIDTaken)
@@ -186,7 +186,7 @@ func TestNoPersonalDataOnDisk(t *testing.T) {
 	verdicts := submit(t, l, centre, append(all, issued)...)
 	want(t, verdicts, domain.Accepted)
 	canaries = append(canaries, string(verdicts[600].Person), issued.ID.String())
-	if _, err := l.Person(t.Context(), referenceOf(1), "dio-208", "verification"); err != nil {
+	if _, err := l.Person(t.Context(), referenceOf(1), Reader{Officer: "dio-208", Purpose: "verification"}); err != nil {
 		t.Fatal(err)
 	}
 	find := func(when string) {

@@ -54,6 +54,23 @@ type ReversalShown struct {
 	State     string        `json:"state"` // pending, approved or rejected
 }
 
+// Reader is who asks about a person.
+type Reader struct {
+	Officer  string          // the officer's id
+	Purpose  string          // one of Purposes
+	District domain.District // whose people the officer may ask about; 0: anybody's
+}
+
+func (r Reader) check() error {
+	if err := domain.CheckOfficer(r.Officer); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	if !slices.Contains(Purposes, r.Purpose) {
+		return fmt.Errorf("%w: the purpose is one of %s", ErrBadRequest, strings.Join(Purposes, ", "))
+	}
+	return nil
+}
+
 // Person opens one person's details for an officer. The reading is recorded, who
 // and for which purpose, before anything is answered; no record, no answer.
 //
@@ -61,35 +78,40 @@ type ReversalShown struct {
 // numbers runs out of them. There is no other way to ask: not by name, mobile
 // number or photo ID, and not for many people at once.
 //
-// Errors: ErrFrozen; ErrNotFound; ErrBadRequest; ErrTooManyReads;
-// vault.ErrKeyMissing when the key of an open cohort is not there.
-func (l *Ledger) Person(ctx context.Context, number domain.Reference, officer, purpose string) (PersonDetails, error) {
-	if err := number.Check(); err != nil {
-		return PersonDetails{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
-	}
-	if err := domain.CheckOfficer(officer); err != nil {
-		return PersonDetails{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
-	}
-	if !slices.Contains(Purposes, purpose) {
-		return PersonDetails{}, fmt.Errorf("%w: the purpose is one of %s", ErrBadRequest, strings.Join(Purposes, ", "))
-	}
+// Errors: ErrFrozen; ErrNotFound, also about a person of another district than the
+// reader's; ErrBadRequest; ErrTooManyReads; vault.ErrKeyMissing when the key of an
+// open cohort is not there.
+func (l *Ledger) Person(ctx context.Context, number domain.Reference, reader Reader) (PersonDetails, error) {
 	ctx, leave, err := l.enter(ctx)
 	if err != nil {
 		return PersonDetails{}, err
 	}
 	defer leave()
-	if err := l.takeReading(ctx, officer); err != nil {
-		return PersonDetails{}, err
-	}
-	if err := l.caughtUp(ctx); err != nil {
-		return PersonDetails{}, err
-	}
-	token := l.vault.PersonToken(number)
-	record, err := l.recordedRead(ctx, token, officer, purpose)
+	token, record, err := l.look(ctx, number, reader, l.readsPerDay())
 	if err != nil {
 		return PersonDetails{}, err
 	}
 	return l.show(number, token, record)
+}
+
+// look finds a person for a reader, who has so many readings a day, and records
+// the reading.
+func (l *Ledger) look(ctx context.Context, number domain.Reference, reader Reader, perDay int) (token domain.PersonToken, record projections.PersonRecord, err error) {
+	if err := number.Check(); err != nil {
+		return token, record, fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	if err := reader.check(); err != nil {
+		return token, record, err
+	}
+	if err := l.takeReading(ctx, reader.Officer, perDay); err != nil {
+		return token, record, err
+	}
+	if err := l.caughtUp(ctx); err != nil {
+		return token, record, err
+	}
+	token = l.vault.PersonToken(number)
+	record, err = l.recordedRead(ctx, token, reader)
+	return token, record, err
 }
 
 // show opens a record, and when its key has ended since it was read, looks again:
@@ -111,21 +133,15 @@ func (l *Ledger) show(number domain.Reference, token domain.PersonToken, record 
 // recordedRead looks the person up and records the reading under the barrier
 // that this node knows. When a newer barrier stands, a freeze was ordered
 // meanwhile: the node folds its order and looks again.
-func (l *Ledger) recordedRead(ctx context.Context, token domain.PersonToken, officer, purpose string) (projections.PersonRecord, error) {
+func (l *Ledger) recordedRead(ctx context.Context, token domain.PersonToken, reader Reader) (projections.PersonRecord, error) {
 	for {
 		barrier := l.knownBarrier()
-		record, err := l.people.Person(token)
+		record, err := l.personFor(reader, token)
 		if err != nil {
-			if errors.Is(err, projections.ErrFrozen) || errors.Is(err, projections.ErrUnknown) && l.people.AnyFreeze() {
-				return record, ErrFrozen
-			}
-			if errors.Is(err, projections.ErrUnknown) {
-				return record, ErrNotFound
-			}
 			return record, err
 		}
 		err = l.store.AppendRead(ctx, eventstore.AuditRead{
-			At: l.now(), Officer: officer, Purpose: purpose, Person: token, District: record.Cohort.District,
+			At: l.now(), Officer: reader.Officer, Purpose: reader.Purpose, Person: token, District: record.Cohort.District,
 		}, barrier)
 		if err == nil {
 			return record, nil
@@ -137,6 +153,23 @@ func (l *Ledger) recordedRead(ctx context.Context, token domain.PersonToken, off
 			return record, err
 		}
 	}
+}
+
+// personFor answers about a person whom the reader may not ask about as about a
+// number that nobody has. Neither is recorded, which takes a flush to disk and
+// would tell them apart; what is left between them is one more row read.
+func (l *Ledger) personFor(reader Reader, token domain.PersonToken) (projections.PersonRecord, error) {
+	record, err := l.people.Person(token)
+	if err == nil && reader.District != 0 && reader.District != record.Cohort.District {
+		record, err = projections.PersonRecord{}, projections.ErrUnknown
+	}
+	switch {
+	case errors.Is(err, projections.ErrFrozen) || errors.Is(err, projections.ErrUnknown) && l.people.AnyFreeze():
+		return record, ErrFrozen
+	case errors.Is(err, projections.ErrUnknown):
+		return record, ErrNotFound
+	}
+	return record, err
 }
 
 func (l *Ledger) knownBarrier() uint64 {

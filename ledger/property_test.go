@@ -279,7 +279,7 @@ func (h *history) freezeSome(f domain.Freeze) {
 func (h *history) asked(when string) {
 	h.Helper()
 	for n, p := range h.people {
-		_, err := h.l.Person(h.Context(), p.number, fmt.Sprintf("officer-%d", n), "medical")
+		_, err := h.l.Person(h.Context(), p.number, Reader{Officer: fmt.Sprintf("officer-%d", n), Purpose: "medical"})
 		if p.frozen && !errors.Is(err, ErrFrozen) || !p.frozen && err != nil {
 			h.Errorf("%s: person %d, frozen %t: %v", when, n, p.frozen, err)
 		}

@@ -95,7 +95,7 @@ func raceOnce(t *testing.T, first, second *Ledger, round, people, readers int) (
 					close(warm)
 				}
 				number := referenceOf(base + draw.IntN(people))
-				_, err := node.Person(context.Background(), number, officer, "verification")
+				_, err := node.Person(context.Background(), number, Reader{Officer: officer, Purpose: "verification"})
 				mu.Lock()
 				switch {
 				case err == nil:

@@ -100,7 +100,7 @@ func (s *Server) person(ctx context.Context, in *personInput) (ledger.PersonDeta
 	if officer == "" {
 		officer = in.Officer
 	}
-	return s.ledger.Person(ctx, domain.Reference(in.Reference), officer, in.Purpose)
+	return s.ledger.Person(ctx, domain.Reference(in.Reference), ledger.Reader{Officer: officer, Purpose: in.Purpose})
 }
 
 type freezeInput struct {

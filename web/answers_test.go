@@ -71,8 +71,8 @@ func TestClientAnswersAsTheLedgerDoes(t *testing.T) {
 		t.Errorf("counts of today: %+v", got)
 	}
 
-	person := must(c.Person(ctx, referenceOf(2), "officer-7", "grievance"))(t)
-	if want := must(l.Person(ctx, referenceOf(2), "officer-7", "grievance"))(t); !reflect.DeepEqual(person, want) {
+	person := must(c.Person(ctx, referenceOf(2), ledger.Reader{Officer: "officer-7", Purpose: "grievance"}))(t)
+	if want := must(l.Person(ctx, referenceOf(2), ledger.Reader{Officer: "officer-7", Purpose: "grievance"}))(t); !reflect.DeepEqual(person, want) {
 		t.Errorf("person over HTTP %+v, from the ledger %+v", person, want)
 	}
 	if len(person.Doses) != 1 || person.Doses[0].Batch != "4120Z001" || len(person.Reversals) != 1 {
@@ -200,10 +200,10 @@ func TestFreeze(t *testing.T) {
 	if got := s.ask(t, vault.RoleOfficer, "GET", unknown, ""); got.status != http.StatusNotFound || got.problem(t).Code != "not_found" {
 		t.Errorf("an unknown person is answered %d %s", got.status, got.body)
 	}
-	if _, err := officer.Person(ctx, referenceOf(77), "o-1", "medical"); !errors.Is(err, ledger.ErrNotFound) {
+	if _, err := officer.Person(ctx, referenceOf(77), ledger.Reader{Officer: "o-1", Purpose: "medical"}); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("an unknown person: %v", err)
 	}
-	must(officer.Person(ctx, referenceOf(1), "o-1", "medical"))(t)
+	must(officer.Person(ctx, referenceOf(1), ledger.Reader{Officer: "o-1", Purpose: "medical"}))(t)
 
 	receipt := must(authority.Freeze(ctx, freezeOf(1)))(t)
 	if receipt.People != 3 || receipt.KeysDestroyed == 0 || len(receipt.Purged) == 0 || receipt.Freeze != idOf(9, 1) || len(receipt.Groups) != len(domain.Groups()) {
@@ -217,7 +217,7 @@ func TestFreeze(t *testing.T) {
 		if got.status != http.StatusUnavailableForLegalReasons || got.body != "{\"code\":\"frozen\"}\n" || got.header.Get("Content-Type") != problemType {
 			t.Errorf("person %d is answered %d %v %s", n, got.status, got.header, got.body)
 		}
-		if _, err := officer.Person(ctx, referenceOf(n), "o-1", "medical"); !errors.Is(err, ledger.ErrFrozen) {
+		if _, err := officer.Person(ctx, referenceOf(n), ledger.Reader{Officer: "o-1", Purpose: "medical"}); !errors.Is(err, ledger.ErrFrozen) {
 			t.Errorf("person %d: %v", n, err)
 		}
 	}
@@ -311,11 +311,11 @@ func TestQuestionsRefused(t *testing.T) {
 		t.Errorf("verification of an unknown view: %v", err)
 	}
 	for officer, purpose := range map[string]string{"o": "curiosity", "two words": "medical"} {
-		if _, err := c.Person(t.Context(), referenceOf(1), officer, purpose); !errors.Is(err, ledger.ErrBadRequest) {
+		if _, err := c.Person(t.Context(), referenceOf(1), ledger.Reader{Officer: officer, Purpose: purpose}); !errors.Is(err, ledger.ErrBadRequest) {
 			t.Errorf("a person by %q for %q: %v", officer, purpose, err)
 		}
 	}
-	if _, err := c.Person(t.Context(), "../../ledger", "o", "medical"); !errors.Is(err, ledger.ErrBadRequest) {
+	if _, err := c.Person(t.Context(), "../../ledger", ledger.Reader{Officer: "o", Purpose: "medical"}); !errors.Is(err, ledger.ErrBadRequest) {
 		t.Errorf("a person who is a path: %v", err)
 	}
 }

@@ -89,18 +89,19 @@ func countsPath(q projections.CountsQuery) (code string, query url.Values) {
 }
 
 // Person opens one person's details for an officer, as [ledger.Ledger.Person]
-// does and with the same errors.
-func (c *Client) Person(ctx context.Context, number domain.Reference, officer, purpose string) (ledger.PersonDetails, error) {
+// does and with the same errors. Whose people may be asked about is the service's
+// to know, not the reader's to say.
+func (c *Client) Person(ctx context.Context, number domain.Reference, reader ledger.Reader) (ledger.PersonDetails, error) {
 	// What is no reference number does not become part of a path.
 	if err := number.Check(); err != nil {
 		return ledger.PersonDetails{}, fmt.Errorf("%w: %w", ledger.ErrBadRequest, err)
 	}
-	if err := domain.CheckOfficer(officer); err != nil {
+	if err := domain.CheckOfficer(reader.Officer); err != nil {
 		return ledger.PersonDetails{}, fmt.Errorf("%w: %w", ledger.ErrBadRequest, err)
 	}
 	p, err := call[ledger.PersonDetails](ctx, c, callPatience, request{
 		method: http.MethodGet, path: "/v1/people/" + string(number),
-		query: url.Values{"purpose": {purpose}}, header: map[string]string{"Bahi-Officer": officer},
+		query: url.Values{"purpose": {reader.Purpose}}, header: map[string]string{"Bahi-Officer": reader.Officer},
 	})
 	for i, d := range p.Doses {
 		if n, ok := d.Dose.(float64); ok { // as JSON has it

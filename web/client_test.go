@@ -54,7 +54,7 @@ func calls(c *Client) map[string]func(context.Context) error {
 			return err
 		},
 		"Person": func(ctx context.Context) error {
-			_, err := c.Person(ctx, referenceOf(1), "officer-7", "medical")
+			_, err := c.Person(ctx, referenceOf(1), ledger.Reader{Officer: "officer-7", Purpose: "medical"})
 			return err
 		},
 		"Info":   func(ctx context.Context) error { _, err := c.Info(ctx); return err },

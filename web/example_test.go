@@ -65,7 +65,7 @@ func Example() {
 	})
 	fmt.Println(receipt.People, "frozen", err)
 
-	_, err = client.Person(ctx, number, "officer-7", "verification")
+	_, err = client.Person(ctx, number, ledger.Reader{Officer: "officer-7", Purpose: "verification"})
 	fmt.Println(errors.Is(err, ledger.ErrFrozen))
 
 	stop()

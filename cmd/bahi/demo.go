@@ -180,7 +180,7 @@ func (s *story) sayCounts(r projections.CountsResult) {
 }
 
 func (s *story) lookUp() error {
-	d, err := s.ledger.Person(s.ctx, s.LookUp, "dio-208-3", "verification")
+	d, err := s.ledger.Person(s.ctx, s.LookUp, ledger.Reader{Officer: "dio-208-3", Purpose: "verification"})
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (s *story) freezeDistrict() error {
 // answered.
 func (s *story) refused(what, shown string) error {
 	for _, number := range []domain.Reference{s.LookUp, domain.MakeReference("9000000000000")} {
-		if _, err := s.ledger.Person(s.ctx, number, "dio-208-3", "verification"); !errors.Is(err, ledger.ErrFrozen) {
+		if _, err := s.ledger.Person(s.ctx, number, ledger.Reader{Officer: "dio-208-3", Purpose: "verification"}); !errors.Is(err, ledger.ErrFrozen) {
 			return fmt.Errorf("a look-up after the freeze answers %v", err)
 		}
 	}

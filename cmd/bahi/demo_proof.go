@@ -105,7 +105,7 @@ func (s *story) putBack() error {
 	if err := s.open(s.saved); err != nil {
 		return err
 	}
-	_, err := s.ledger.Person(s.ctx, s.LookUp, "dio-208-3", "verification")
+	_, err := s.ledger.Person(s.ctx, s.LookUp, ledger.Reader{Officer: "dio-208-3", Purpose: "verification"})
 	if !errors.Is(err, ledger.ErrFrozen) {
 		return fmt.Errorf("the copy from before the freeze answers %w", err)
 	}

@@ -29,7 +29,7 @@ import (
 type door interface {
 	Submit(context.Context, []domain.Submission) ([]domain.Verdict, error)
 	Counts(context.Context, projections.CountsQuery) (projections.CountsResult, error)
-	Person(ctx context.Context, number domain.Reference, officer, purpose string) (ledger.PersonDetails, error)
+	Person(ctx context.Context, number domain.Reference, reader ledger.Reader) (ledger.PersonDetails, error)
 	Freeze(context.Context, domain.Freeze) (ledger.FreezeReceipt, error)
 	PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]ledger.PendingReversal, error)
 	Replay(context.Context, ledger.ReplayQuery) iter.Seq2[ledger.ReplayEvent, error]

@@ -36,7 +36,7 @@ does not stand in the machine's list of processes.`,
 				}
 			}
 			return p.with(c.Context(), vault.RoleOfficer, func(d door) error {
-				details, err := d.Person(c.Context(), domain.Reference(number), officer, purpose)
+				details, err := d.Person(c.Context(), domain.Reference(number), ledger.Reader{Officer: officer, Purpose: purpose})
 				if errors.Is(err, ledger.ErrFrozen) {
 					return p.refuseFrozen()
 				}
