@@ -24,9 +24,10 @@ type Holder struct {
 	Purge func(context.Context, domain.FreezeOrdered) (rows int64, err error)
 
 	// PurgeAgain, where there is one, is called at the start with the freezes that
-	// the holder has acknowledged, in ledger order: what is there again of their
-	// scope was put back from somewhere, and ends again.
-	PurgeAgain func(context.Context, []domain.FreezeOrdered) error
+	// the holder has acknowledged, in ledger order. What is there again of their
+	// scope was put back from somewhere: it ends again. It returns how many keys
+	// or rows that were.
+	PurgeAgain func(context.Context, []domain.FreezeOrdered) (back int, err error)
 }
 
 // ErrWaits is what a [Holder] answers when it can end its part only later.
@@ -76,8 +77,12 @@ func (l *Ledger) purgeAgain(ctx context.Context) error {
 				ended = append(ended, f.Order)
 			}
 		}
-		if err := h.PurgeAgain(ctx, ended); err != nil {
+		back, err := h.PurgeAgain(ctx, ended)
+		if err != nil {
 			return err
+		}
+		if back > 0 {
+			l.log.Error("WHAT A FREEZE HAD ENDED WAS PUT BACK; it is ended again", "holder", h.Name, "count", back)
 		}
 	}
 	return nil

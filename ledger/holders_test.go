@@ -39,11 +39,11 @@ func (u *upstairs) purge(_ context.Context, order domain.FreezeOrdered) (int64, 
 	return 0, err
 }
 
-func (u *upstairs) purgeAgain(_ context.Context, orders []domain.FreezeOrdered) error {
+func (u *upstairs) purgeAgain(_ context.Context, orders []domain.FreezeOrdered) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.ended = append(u.ended, orders)
-	return nil
+	return 0, nil
 }
 
 func openWith(t *testing.T, dir string, first, second *upstairs) *Ledger {

@@ -27,6 +27,11 @@ const (
 	quarantineHeader   = 9
 	quarantineOverhead = quarantineHeader + 12 + 16
 	quarantineInfo     = "bahi quarantine 1"
+
+	// MaxQuarantined is the greatest length in bytes of what goes into quarantine:
+	// a sealed bundle of the greatest length, and a word about it. It fits a NATS
+	// message of 1 MiB, headers included.
+	MaxQuarantined = MaxBundle + 2<<10
 )
 
 // quarantineKeyFile has a 512-byte sector a district, that of district n at byte
@@ -268,10 +273,10 @@ func quarantineBinding(header []byte, d domain.District, id domain.UUID, subject
 // SealQuarantine seals what is put into a district's quarantine under an id and a
 // subject; it becomes 37 bytes longer. The district's key is made at first use,
 // and again after a freeze destroyed it: then it costs a flush. It returns
-// [ErrTooLarge] above [MaxBundle].
+// [ErrTooLarge] above [MaxQuarantined].
 func (v *Vault) SealQuarantine(d domain.District, id domain.UUID, subject string, plain []byte) ([]byte, error) {
-	if len(plain) > MaxBundle {
-		return nil, fmt.Errorf("more than %d bytes for the quarantine: %w", MaxBundle, ErrTooLarge)
+	if len(plain) > MaxQuarantined {
+		return nil, fmt.Errorf("more than %d bytes for the quarantine: %w", MaxQuarantined, ErrTooLarge)
 	}
 	for {
 		s, err := v.quarantine.borrow(d)
@@ -298,7 +303,7 @@ func (v *Vault) SealQuarantine(d domain.District, id domain.UUID, subject string
 // vault does not have any more, and [ErrCorrupt] when it was changed or belongs
 // elsewhere.
 func (v *Vault) OpenQuarantine(d domain.District, id domain.UUID, subject string, sealed []byte) ([]byte, error) {
-	if len(sealed) < quarantineOverhead || len(sealed) > MaxBundle+quarantineOverhead || sealed[0] != suiteQuarantine {
+	if len(sealed) < quarantineOverhead || len(sealed) > MaxQuarantined+quarantineOverhead || sealed[0] != suiteQuarantine {
 		return nil, fmt.Errorf("not sealed for the quarantine: %w", ErrCorrupt)
 	}
 	s, err := v.quarantine.borrow(d)

@@ -83,7 +83,7 @@ func TestQuarantineOpensInItsPlaceAlone(t *testing.T) {
 			t.Errorf("%s: %q, %v", q.name, plain, err)
 		}
 	}
-	if _, err := v.SealQuarantine(208, refused, refusedAt, make([]byte, MaxBundle+1)); !errors.Is(err, ErrTooLarge) {
+	if _, err := v.SealQuarantine(208, refused, refusedAt, make([]byte, MaxQuarantined+1)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("too much: %v", err)
 	}
 	v = reopen(t, v)
