@@ -101,13 +101,13 @@ func (s *Store) AppendAccess(ctx context.Context, a AuditAccess, last uint64) (u
 // up to the last one there is at the start. The contract is that of [Store.Read];
 // sequences have gaps where other records stand.
 func (s *Store) Access(ctx context.Context, after uint64) iter.Seq2[AuditAccess, error] {
-	return read(ctx, s, s.audit, wanted{after: after, subject: subjectAccess}, accessOf)
+	return read(ctx, s, s.audit, wanted{after: after, subjects: []string{subjectAccess}}, accessOf)
 }
 
 // FollowAccess is [Store.Access] without an end: it waits for events to come. A
 // connection that is lost is found again, and the reading goes on where it was.
 func (s *Store) FollowAccess(ctx context.Context, after uint64) iter.Seq2[AuditAccess, error] {
-	return read(ctx, s, s.audit, wanted{after: after, subject: subjectAccess, follow: true}, accessOf)
+	return read(ctx, s, s.audit, wanted{after: after, subjects: []string{subjectAccess}, follow: true}, accessOf)
 }
 
 // LastAccess returns the sequence of the last access event, 0 when there is none.

@@ -171,7 +171,7 @@ func (s *Store) LastBarrier(ctx context.Context) (barrier, order uint64, err err
 // order, up to the last one there is at the start. The contract is that of
 // [Store.Read]; sequences have gaps where barriers stand.
 func (s *Store) Audit(ctx context.Context, after uint64) iter.Seq2[AuditRead, error] {
-	return read(ctx, s, s.audit, wanted{after: after, subject: subjectRead}, auditReadOf)
+	return read(ctx, s, s.audit, wanted{after: after, subjects: []string{subjectRead}}, auditReadOf)
 }
 
 // auditReadOf decodes a message on audit.read.

@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"math"
 	"time"
 
 	"bahi/domain"
@@ -12,7 +13,7 @@ import (
 type Commit struct {
 	ID       [16]byte        // random; finding it at the head tells that a commit reported lost was stored
 	Sequence uint64          // in the stream LEDGER, from 1, without gaps; 0 before it is appended
-	District domain.District // 0 for orders, which stand on a subject of their own
+	District domain.District // of its subject; 0 for orders, [Several] for entries of more than one
 	Entries  []Entry
 
 	// Stored are the bytes of the message as the stream has them: a Merkle leaf
@@ -21,6 +22,10 @@ type Commit struct {
 	// must not be changed.
 	Stored []byte
 }
+
+// Several stands for the districts of a commit that has entries of more than one:
+// of few submissions that waited, so that they share a flush.
+const Several domain.District = math.MaxUint16
 
 // Entry is one event of a commit with what the ledger notes beside it.
 type Entry struct {

@@ -35,7 +35,7 @@ const (
 // Filter says which commits to read. The zero value means all of them.
 type Filter struct {
 	Orders   bool            // only the orders
-	District domain.District // only the district's, unless 0
+	District domain.District // only the district's, unless 0, and those of several districts, which may have entries of it
 }
 
 // Reading says what to read.
@@ -75,9 +75,9 @@ func (s *Store) Read(ctx context.Context, r Reading) iter.Seq2[Commit, error] {
 	want := wanted{after: r.After, through: r.Through, follow: r.Follow}
 	switch {
 	case r.Only.Orders:
-		want.subject = subjectOrder
+		want.subjects = []string{subjectOrder}
 	case r.Only.District != 0:
-		want.subject = subjectOf(r.Only.District)
+		want.subjects = []string{subjectOf(r.Only.District), subjectOf(Several)}
 	}
 	return read(ctx, s, s.ledger, want, commitOf)
 }
@@ -109,7 +109,7 @@ func commitOf(subject string, sequence uint64, data []byte) (Commit, error) {
 // wanted says what to read of a stream.
 type wanted struct {
 	after, through uint64
-	subject        string // "" for all
+	subjects       []string // none for all
 	follow         bool
 }
 
@@ -176,7 +176,7 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 		return nil
 	}
 	last := want.after
-	if !want.follow && want.subject == "" && end-last <= few {
+	if !want.follow && len(want.subjects) == 0 && end-last <= few {
 		for last < end {
 			m, err := stream.GetMsg(ctx, last+1)
 			if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -196,9 +196,7 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 		OptStartSeq:       last + 1,
 		InactiveThreshold: abandoned,
 	}
-	if want.subject != "" {
-		config.FilterSubjects = []string{want.subject}
-	}
+	config.FilterSubjects = want.subjects
 	consumer, err := stream.OrderedConsumer(ctx, config)
 	if err != nil {
 		return s.explain("read "+name, err)
@@ -235,7 +233,7 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 			return fmt.Errorf("read %s: %w", name, err)
 		}
 		sequence := meta.Sequence.Stream
-		if want.subject == "" && sequence != last+1 {
+		if len(want.subjects) == 0 && sequence != last+1 {
 			return &GapError{Stream: name, Want: last + 1, Got: sequence}
 		}
 		if sequence > end {
@@ -273,7 +271,7 @@ func next(ctx context.Context, messages jetstream.MessagesContext, want wanted) 
 // silent tells why no message comes: the server counts messages that its files
 // do not hold any more, as after a block lost its end.
 func (s *Store) silent(ctx context.Context, stream jetstream.Stream, want wanted, last, end uint64) error {
-	if want.subject != "" {
+	if len(want.subjects) > 0 {
 		return nil
 	}
 	_, err := stream.GetMsg(ctx, last+1)
@@ -307,17 +305,21 @@ func (s *Store) end(ctx context.Context, stream jetstream.Stream, want wanted) (
 	if end == 0 || end > head {
 		end = head
 	}
-	if want.subject == "" || end <= want.after {
+	if len(want.subjects) == 0 || end <= want.after {
 		return end, nil
 	}
-	last, err := stream.GetLastMsgForSubject(ctx, want.subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
+	wanted := uint64(0)
+	for _, subject := range want.subjects {
+		last, err := stream.GetLastMsgForSubject(ctx, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, s.explain("find the last message of "+subject, err)
+		}
+		wanted = max(wanted, last.Sequence)
 	}
-	if err != nil {
-		return 0, s.explain("find the last message of "+want.subject, err)
-	}
-	return min(end, last.Sequence), nil
+	return min(end, wanted), nil
 }
 
 func streamOf(stream jetstream.Stream) string { return stream.CachedInfo().Config.Name }

@@ -16,9 +16,10 @@ import (
 // of them would cost the server its memory, and subjects are readable to
 // whoever may list them.
 const (
-	streamLedger  = "LEDGER"
-	subjectLedger = "ledger.*"
-	subjectOrder  = "ledger.order"
+	streamLedger   = "LEDGER"
+	subjectLedger  = "ledger.*"
+	subjectOrder   = "ledger.order"
+	subjectSeveral = "ledger.several"
 
 	streamAudit    = "AUDIT"
 	subjectRead    = "audit.read"
@@ -28,8 +29,11 @@ const (
 
 // subjectOf returns the subject of a district's commits, or of the orders.
 func subjectOf(d domain.District) string {
-	if d == 0 {
+	switch d {
+	case 0:
 		return subjectOrder
+	case Several:
+		return subjectSeveral
 	}
 	return fmt.Sprintf("ledger.%d", d)
 }

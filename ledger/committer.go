@@ -15,6 +15,7 @@ const (
 	entryBytes       = 160     // bound of an entry on the wire, besides what is sealed
 	maxWaiting       = 64      // bundles that wait in the queue; further callers are held back
 	maxGathered      = 8_192   // submissions that the committer takes from the queue ahead of deciding
+	mixedAtMost      = 512     // submissions that share a commit whatever their districts, when no more wait
 	maxSends         = 5       // of one commit to a server that does not answer
 	maxTries         = 100     // of one ask against foreign writers
 	appendTimeout    = 10 * time.Second
@@ -42,6 +43,7 @@ type flight struct {
 	closed   map[domain.Cohort][]domain.PhotoIDToken // of people born closed in this commit
 	bytes    int
 	spoiled  bool // the draft holds half of an event
+	mixes    bool // takes entries of several districts
 	attempts int
 	seals    []sealing  // what is left to do before it is sent
 	outcome  chan error // receives one value: nil when acknowledged
@@ -151,6 +153,7 @@ func (c *committer) decideWaiting() {
 func (c *committer) take(a *ask, passed []*ask) bool {
 	if c.next == nil {
 		c.next = c.newFlight()
+		c.next.mixes = len(c.waiting) <= c.mixing
 	}
 	if err := c.identify(c.next.draft, a); err != nil {
 		c.next.answers = append(c.next.answers, answer{ask: a, err: err})
@@ -169,7 +172,7 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 		c.next.answers = append(c.next.answers, answer{ask: a, err: err})
 		return true
 	}
-	if len(c.next.commit.Entries) > 0 && (known && district != c.next.commit.District || c.next.bytes+weight(a.event) > maxCommitBytes) {
+	if len(c.next.commit.Entries) > 0 && (known && !c.next.takes(district) || c.next.bytes+weight(a.event) > maxCommitBytes) {
 		return false
 	}
 	c.decideInto(c.next, a, district)
@@ -222,6 +225,12 @@ func (c *committer) newFlight() *flight {
 	return f
 }
 
+// takes tells whether events of a district may join those of the commit. Orders
+// stand alone, for every rebuild reads all of them first.
+func (f *flight) takes(district domain.District) bool {
+	return district == f.commit.District || f.mixes && district != 0 && f.commit.District != 0
+}
+
 func (f *flight) full() bool {
 	return len(f.commit.Entries) >= maxCommitEntries || f.bytes >= maxCommitBytes || len(f.answers) >= 4*maxCommitEntries
 }
@@ -253,6 +262,9 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 			f.answers = append(f.answers, answer{ask: a})
 			f.spoiled = true
 			return
+		}
+		if len(f.commit.Entries) > 0 && district != f.commit.District {
+			district = eventstore.Several
 		}
 		f.commit.District = district
 		if made.seals.how != 0 {

@@ -10,11 +10,12 @@ import (
 	"bahi/vault"
 )
 
-// A commit is of one district, so what goes to others is passed over. What is
+// Where many wait, a commit is of one district, and what goes to others is passed over. What is
 // about a person who was passed over waits behind it, whatever its district.
 func TestOrderOfOnePersonOverDistricts(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir())
+	l.mixing = 0
 	var all []domain.Submission
 	for n := 1; n <= 40; n += 2 {
 		all = append(all,
@@ -37,6 +38,7 @@ func TestOrderOfOnePersonOverDistricts(t *testing.T) {
 func TestSandboxDaysOverDistricts(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir())
+	l.mixing = 0
 	want(t, submit(t, l, centre,
 		registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16T10:00:00+05:30"),
 		registrationOf(2, patna, domain.HealthCareWorker, "2021-01-16T10:05:00+05:30"),
@@ -59,6 +61,7 @@ func TestSandboxDaysOverDistricts(t *testing.T) {
 func TestSandboxRowDatedBack(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir())
+	l.mixing = 0
 	var all []domain.Submission
 	for n := 1; n <= 4; n++ {
 		r := registrationOf(n, muzaffarpur, domain.HealthCareWorker, "2021-01-16")

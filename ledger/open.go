@@ -54,6 +54,7 @@ type Ledger struct {
 	log      *slog.Logger
 	now      func() time.Time
 	rules    domain.Rules
+	mixing   int // submissions that share a commit whatever their districts, when no more wait
 	lock     *os.File
 	vault    *vault.Vault
 	store    *eventstore.Store
@@ -103,6 +104,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 		log:       config.Log,
 		now:       config.Now,
 		rules:     domain.BuiltInRules(),
+		mixing:    mixedAtMost,
 		queue:     make(chan []*ask, maxWaiting),
 		refreshes: make(chan chan error),
 		stopping:  make(chan struct{}),

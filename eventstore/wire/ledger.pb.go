@@ -444,7 +444,7 @@ func (FreezeMode) EnumDescriptor() ([]byte, []int) {
 	return file_eventstore_wire_ledger_proto_rawDescGZIP(), []int{6}
 }
 
-// Commit is the events that were decided together for one district: the unit
+// Commit is the events that were decided together, mostly for one district: the unit
 // of append, of the concurrency check, of a flush to disk, of a projection's
 // checkpoint and of a Merkle leaf. Under 1,000,000 bytes.
 //
@@ -455,7 +455,8 @@ type Commit struct {
 	// whose acknowledgement was lost is stored.
 	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The district whose subject (ledger.<district>) the commit stands on; 0 for
-	// the orders, on ledger.order.
+	// the orders, on ledger.order; 65535 for entries of several districts, on
+	// ledger.several.
 	District uint32 `protobuf:"varint,2,opt,name=district,proto3" json:"district,omitempty"`
 	// When the first entry was recorded: milliseconds since
 	// 1970-01-01T00:00:00Z.
