@@ -14,14 +14,14 @@ import (
 )
 
 // TestEveryTypeIsHandled reads the package's source: each type that is an Event
-// must stand in a case of Evolve and of Counts, even if only among those that do
-// nothing there, and each Submission in Decide, Check and Normalise. Go has no
-// sum types; this test is the compiler that would know them.
+// must stand in a case of Evolve, Counts and Notices, even if only among those
+// that do nothing there, and each Submission in Decide, Check and Normalise. Go
+// has no sum types; this test is the compiler that would know them.
 func TestEveryTypeIsHandled(t *testing.T) {
 	t.Parallel()
 	files := parsePackage(t)
 	for marker, functions := range map[string][]string{
-		"event":      {"Evolve", "Counts"},
+		"event":      {"Evolve", "Counts", "Notices"},
 		"submission": {"decide", "check", "Normalise"},
 	} {
 		types := receivers(files, marker)

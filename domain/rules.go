@@ -16,7 +16,7 @@ type Rules struct {
 	openings   []Opening
 	photoIDs   []photoIDRule
 	households []householdRule
-	notices    []Notice
+	remarks    []Remark
 }
 
 // Interval is how long a dose waits after the one before it.
@@ -48,11 +48,11 @@ type householdRule struct {
 	limit int
 }
 
-// Notice is a dated row of the rules that informs and never refuses: an
+// Remark is a dated row of the rules that informs and never refuses: an
 // announced end of registration or of first doses (the real counts rose after
 // each of them), a correction that the portal offered, a document that was never
 // identified.
-type Notice struct {
+type Remark struct {
 	Kind   string
 	Code   string
 	From   string // as announced: a day, a month, or nothing
@@ -76,8 +76,8 @@ func (r Rules) Intervals() []Interval { return slices.Clone(r.intervals) }
 // Openings returns every opening.
 func (r Rules) Openings() []Opening { return slices.Clone(r.openings) }
 
-// Notices returns the rows that inform and never refuse.
-func (r Rules) Notices() []Notice { return slices.Clone(r.notices) }
+// Remarks returns the rows that inform and never refuse.
+func (r Rules) Remarks() []Remark { return slices.Clone(r.remarks) }
 
 // SeriesLength returns how many doses the primary series of v has, and 0 for a
 // vaccine that the rules do not know.

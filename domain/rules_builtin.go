@@ -34,7 +34,7 @@ var builtIn = sync.OnceValue(func() Rules {
 // once.
 func BuiltInRules() Rules { return builtIn() }
 
-// parseRules reads the three tables. Every row becomes a rule or a notice, and
+// parseRules reads the three tables. Every row becomes a rule or a remark, and
 // an unknown one is an error: a rule that is silently not applied would be
 // worse than none.
 func parseRules(intervals, eligibility, identity string) (Rules, error) {
@@ -135,7 +135,7 @@ func (r *Rules) addEligibility(row []string) error {
 		}
 		return nil
 	case "intake_freeze", "dose1_deadline", "access_freeze":
-		return r.addNotice(row)
+		return r.addRemark(row)
 	}
 	return fmt.Errorf("unknown kind %q", row[0])
 }
@@ -149,7 +149,7 @@ func (r *Rules) addIdentity(row []string) error {
 	if row[0] != "photo_id" && row[0] != "household_limit" || row[2] == "" {
 		switch row[0] {
 		case "photo_id", "uniqueness", "appointment", "raise_issue", "status_query":
-			return r.addNotice(row)
+			return r.addRemark(row)
 		}
 		return fmt.Errorf("unknown kind %q", row[0])
 	}
@@ -180,7 +180,7 @@ func (r *Rules) addIdentity(row []string) error {
 	return nil
 }
 
-func (r *Rules) addNotice(row []string) error {
-	r.notices = append(r.notices, Notice{Kind: row[0], Code: row[1], From: row[2], Detail: row[3]})
+func (r *Rules) addRemark(row []string) error {
+	r.remarks = append(r.remarks, Remark{Kind: row[0], Code: row[1], From: row[2], Detail: row[3]})
 	return nil
 }

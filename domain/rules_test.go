@@ -24,7 +24,7 @@ func table(t *testing.T, name string) [][]string {
 }
 
 // TestEveryRowOfTheRulesIsRead finds each row of the tables again in what the
-// rules answer: as an interval, an opening, a document, a limit or a notice.
+// rules answer: as an interval, an opening, a document, a limit or a remark.
 func TestEveryRowOfTheRulesIsRead(t *testing.T) {
 	t.Parallel()
 	r := domain.BuiltInRules()
@@ -41,9 +41,9 @@ func TestEveryRowOfTheRulesIsRead(t *testing.T) {
 		}
 	}
 
-	notices := map[string]bool{}
-	for _, n := range r.Notices() {
-		notices[n.Kind+" "+n.Code+" "+n.From] = true
+	remarks := map[string]bool{}
+	for _, n := range r.Remarks() {
+		remarks[n.Kind+" "+n.Code+" "+n.From] = true
 	}
 	openings := map[string]bool{}
 	for _, o := range r.Openings() {
@@ -52,9 +52,9 @@ func TestEveryRowOfTheRulesIsRead(t *testing.T) {
 	for _, row := range table(t, "eligibility_and_freezes.csv") {
 		switch {
 		case row[0] == "open" && openings[row[2]]:
-		case notices[row[0]+" "+row[1]+" "+row[2]]:
+		case remarks[row[0]+" "+row[1]+" "+row[2]]:
 		default:
-			t.Errorf("row %v is neither an opening nor a notice", row)
+			t.Errorf("row %v is neither an opening nor a remark", row)
 		}
 	}
 	for _, row := range table(t, "identity_household_corrections.csv") {
@@ -70,7 +70,7 @@ func TestEveryRowOfTheRulesIsRead(t *testing.T) {
 			}
 			continue
 		}
-		if !notices[row[0]+" "+row[1]+" "+row[2]] {
+		if !remarks[row[0]+" "+row[1]+" "+row[2]] {
 			t.Errorf("row %v is lost", row)
 		}
 	}
