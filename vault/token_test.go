@@ -46,6 +46,15 @@ func TestTokensGolden(t *testing.T) {
 	for counter := range uint8(3) {
 		fmt.Fprintf(&b, "%-40s %s\n", fmt.Sprintf("reference %d", counter), v.IssueReference(id, counter))
 	}
+	head := domain.Heading{ID: id, At: time.Date(2021, 1, 16, 0, 0, 0, 0, domain.IndianStandardTime)}
+	for _, s := range []domain.Submission{
+		domain.DoseGiven{Heading: head, Registration: domain.UUID{1}, District: 208, Centre: "208001", Vaccine: domain.Covishield, Batch: "4120Z001", Number: 1},
+		domain.RegistrationWithdrawal{Heading: head, Registration: domain.UUID{1}, Reason: domain.ReasonDuplicate},
+		domain.DoseWithdrawal{Heading: head, Registration: domain.UUID{1}, Number: 2, Reason: domain.ReasonDuplicate},
+		domain.ReversalRequest{Heading: head, Registration: domain.UUID{1}, To: domain.Partial, Reason: domain.ReasonIssuedByMistake},
+	} {
+		line(fmt.Sprintf("content %T by registration", s), v.SubmissionDigest(s))
+	}
 	golden(t, "tokens.golden", []byte(b.String()))
 }
 
