@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -32,6 +33,18 @@ const centreInboxes = "_INBOX_centre"
 func CentreInboxPrefix(district domain.District, centre string) string {
 	return fmt.Sprintf("%s.%d.%s", centreInboxes, district, centre)
 }
+
+// centreServices are the subjects on which centres reach the ledger. A centre may
+// use what is its own of them.
+var centreServices = []string{"intake.*.*", "bahi.intake.key", "bahi.verdicts.*.*"}
+
+// CentreServices returns the patterns of the subjects on which centres reach the
+// ledger, and CentreInboxes the one on which it answers: what the account of the
+// centres and that of the intake share on an external server.
+func CentreServices() []string { return slices.Clone(centreServices) }
+
+// CentreInboxes: see [CentreServices].
+func CentreInboxes() string { return centreInboxes + ".>" }
 
 // Publish returns the subjects that the centre may publish to.
 func (u CentreUser) Publish() []string {
@@ -65,16 +78,16 @@ func (s *Store) SetCentres(users []CentreUser) error {
 type doorkeeper struct {
 	password string // of this process's users; new at each start, never written down
 
-	mu             sync.RWMutex    // guards what follows
-	ledger, intake *server.Account // nil until the server has started: nobody gets in before
-	centres        map[string]*server.User
-	centre         *server.User // of the shared password; nil without one
+	mu                      sync.RWMutex    // guards what follows
+	ledger, intake, outside *server.Account // nil until the server has started: nobody gets in before
+	centres                 map[string]*server.User
+	centre                  *server.User // of the shared password; nil without one
 }
 
-func (k *doorkeeper) open(ledger, intake *server.Account) {
+func (k *doorkeeper) open(ledger, intake, centres *server.Account) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.ledger, k.intake = ledger, intake
+	k.ledger, k.intake, k.outside = ledger, intake, centres
 	if k.centre != nil {
 		k.centre.Account = intake
 	}
@@ -137,7 +150,7 @@ func (e *embedded) setCentres(users []CentreUser) error {
 	centres := make(map[string]*server.User, len(users))
 	for _, u := range users {
 		centres[u.NKey] = &server.User{
-			Username: u.NKey, Account: k.intake,
+			Username: u.NKey, Account: k.outside,
 			Permissions: &server.Permissions{
 				Publish:   &server.SubjectPermission{Allow: u.Publish()},
 				Subscribe: &server.SubjectPermission{Allow: u.Subscribe()},

@@ -16,12 +16,15 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// The accounts and users of the embedded server. Two accounts share nothing:
-// what a centre sends, and where it asks the answer to be sent, stays among the
-// centres' subjects.
+// The accounts and users of the embedded server. They share nothing but what
+// centreServices and centreInboxes name. A centre that says where the answer to a
+// message is to be sent has the server publish there, with the server's own rights:
+// in the account of the ledger into the ledger, in that of the intake into another
+// centre's bundles or verdicts. In an account of its own there is nothing to hit.
 const (
-	accountLedger = "LEDGER"
-	accountIntake = "INTAKE"
+	accountLedger  = "LEDGER"
+	accountIntake  = "INTAKE"
+	accountCentres = "CENTRES"
 
 	userLedger = "ledger" // this process, all of the ledger's account
 	userIntake = "intake" // this process, all of the centres' account
@@ -74,7 +77,9 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 	if err := listen(options, c); err != nil {
 		return nil, err
 	}
-	options.Accounts = []*server.Account{server.NewAccount(accountLedger), server.NewAccount(accountIntake)}
+	options.Accounts = []*server.Account{
+		server.NewAccount(accountLedger), server.NewAccount(accountIntake), server.NewAccount(accountCentres),
+	}
 	options.AlwaysEnableNonce = true // for nkeys, of which the server itself has none
 	options.CustomClientAuthentication = e.doorkeeper
 	if c.CentrePassword != "" {
@@ -107,20 +112,28 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 	return e, nil
 }
 
-// openAccounts gives the accounts their streams, and then lets connections in.
+// openAccounts gives the accounts their streams and what they share, and then lets
+// connections in.
 func (e *embedded) openAccounts() error {
-	var accounts [2]*server.Account
-	for i, name := range []string{accountLedger, accountIntake} {
+	accounts := map[string]*server.Account{}
+	for _, name := range []string{accountLedger, accountIntake, accountCentres} {
 		account, err := e.server.LookupAccount(name) // a copy of the one in the options
-		if err == nil {
-			err = account.EnableJetStream(nil, nil)
-		}
 		if err != nil {
 			return err
 		}
-		accounts[i] = account
+		accounts[name] = account
 	}
-	e.doorkeeper.open(accounts[0], accounts[1])
+	ledger, intake, centres := accounts[accountLedger], accounts[accountIntake], accounts[accountCentres]
+	err := errors.Join(ledger.EnableJetStream(nil, nil), intake.EnableJetStream(nil, nil))
+	for _, subject := range centreServices {
+		err = errors.Join(err, intake.AddServiceExport(subject, []*server.Account{centres}), centres.AddServiceImport(intake, subject, subject))
+	}
+	inboxes := CentreInboxes()
+	err = errors.Join(err, intake.AddStreamExport(inboxes, []*server.Account{centres}), centres.AddStreamImport(intake, inboxes, ""))
+	if err != nil {
+		return err
+	}
+	e.doorkeeper.open(ledger, intake, centres)
 	return nil
 }
 

@@ -30,7 +30,7 @@ type Config struct {
 	ListenCertificate, ListenKey string // PEM files of a TLS certificate and its key for Listen; without them it speaks no TLS
 
 	URL         string // an external NATS server, or several with commas between them
-	Credentials string // a .creds file for URL; empty for none
+	Credentials string // a file for URL that [SignIn] takes; empty for none
 	Replicas    int    // of the streams, when URL is a cluster; 0 means 1
 }
 
@@ -107,7 +107,11 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 		address = "" // in process, whatever the address
 		options = append(options, nats.InProcessServer(s.embedded.server), nats.UserInfo(user, s.embedded.doorkeeper.password))
 	} else if s.config.Credentials != "" {
-		options = append(options, nats.UserCredentials(s.config.Credentials))
+		signIn, err := SignIn(s.config.Credentials)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, signIn)
 	}
 	nc, err := nats.Connect(address, options...)
 	if err != nil {
