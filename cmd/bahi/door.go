@@ -45,6 +45,7 @@ type door interface {
 	AdoptAuthorityKey(ctx context.Context, key vault.AuthorityPublicKey, at time.Time) error
 	AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error]
 	IntakeKey(context.Context) ([]byte, error)
+	accessDoor
 	Close() error
 }
 
