@@ -154,6 +154,10 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 	if c.next == nil {
 		c.next = c.newFlight()
 		c.next.mixes = len(c.waiting) <= c.mixing
+		expected := min(len(c.waiting), maxCommitEntries)
+		c.next.commit.Entries = make([]eventstore.Entry, 0, expected+1)
+		c.next.answers = make([]answer, 0, expected)
+		c.next.seals = make([]sealing, 0, expected)
 	}
 	if err := c.identify(c.next.draft, a); err != nil {
 		c.next.answers = append(c.next.answers, answer{ask: a, err: err})

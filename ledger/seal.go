@@ -65,8 +65,9 @@ func (c *committer) seal(f *flight) error {
 		some := rest[:n]
 		rest = rest[n:]
 		workers.Go(func() error {
+			sealer := c.vault.Sealer()
 			for _, s := range some {
-				if err := c.sealEntry(s, &f.commit.Entries[s.entry].Event); err != nil {
+				if err := sealEntry(sealer, s, &f.commit.Entries[s.entry].Event); err != nil {
 					return err
 				}
 			}
@@ -80,14 +81,14 @@ func (c *committer) seal(f *flight) error {
 	return nil
 }
 
-func (c *committer) sealEntry(s sealing, event *domain.Event) (err error) {
+func sealEntry(sealer *vault.Sealer, s sealing, event *domain.Event) (err error) {
 	switch e := (*event).(type) {
 	case domain.PersonRegistered:
 		details := detailsOf(s.ask.submission.(domain.Registration))
 		if s.how == forAuthority {
 			e.Sealed, err = vault.SealForAuthority(s.authority, e.Cohort, e.Person, details, s.ask.tokens)
 		} else {
-			e.Sealed, err = c.vault.SealRegistration(e.Cohort, e.Person, details, s.ask.tokens)
+			e.Sealed, err = sealer.Registration(e.Cohort, e.Person, details, s.ask.tokens)
 		}
 		if err != nil {
 			return fmt.Errorf("seal a registration of cohort %s: %w", e.Cohort, err)
@@ -95,7 +96,7 @@ func (c *committer) sealEntry(s sealing, event *domain.Event) (err error) {
 		*event = e
 	case domain.DoseAdministered:
 		dose := s.ask.submission.(domain.DoseGiven)
-		e.Sealed, err = c.vault.SealDose(e.Cohort, e.Person, domain.DoseParticulars{Centre: dose.Centre, Batch: dose.Batch})
+		e.Sealed, err = sealer.Dose(e.Cohort, e.Person, domain.DoseParticulars{Centre: dose.Centre, Batch: dose.Batch})
 		if err != nil {
 			return fmt.Errorf("seal a dose of cohort %s: %w", e.Cohort, err)
 		}

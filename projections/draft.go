@@ -20,7 +20,7 @@ type Draft struct {
 	parent   *Draft
 	sequence uint64
 	accepted bool
-	writes   writes // the rows to write
+	writes   *writes // the rows to write, nil while there are none
 
 	submissions map[domain.SubmissionToken]SubmissionRecord
 	people      map[domain.PersonToken]*draftPerson
@@ -137,7 +137,7 @@ func (d *Draft) Add(e eventstore.Entry, tokens *domain.RegistrationTokens) error
 			state.forgotten = true
 			d.setCohort(c.Cohort, state)
 			span := appendCohort([]byte{keyTokens}, c.Cohort)
-			d.writes.add(span, rowsGone, nil)
+			d.add(span, rowsGone, nil)
 		}
 		return d.order(e)
 	case domain.KeysRewrapped:
@@ -240,7 +240,7 @@ func (d *Draft) withdrawn(e domain.RegistrationWithdrawn) error {
 // append adds an event to a person's history.
 func (d *Draft) append(token domain.PersonToken, e domain.Event, recorded domain.Day) {
 	d.value = appendRecord(d.value[:0], e, d.sequence, recorded, false)
-	d.writes.add(d.at(keyPerson, token[:]), rowMerged, d.value)
+	d.add(d.at(keyPerson, token[:]), rowMerged, d.value)
 	p := d.people[token]
 	switch {
 	case p == nil:
@@ -255,7 +255,7 @@ func (d *Draft) append(token domain.PersonToken, e domain.Event, recorded domain
 func (d *Draft) mobile(t domain.MobileToken, c domain.Cohort, n int8) {
 	d.value = append(appendCohort(d.value[:0], c), byte(n))
 	d.mobiles[t] = append(d.mobiles[t], d.value...)
-	d.writes.add(d.at(keyMobile, t[:]), rowMerged, d.value)
+	d.add(d.at(keyMobile, t[:]), rowMerged, d.value)
 }
 
 func (d *Draft) setRequest(id domain.UUID, r request) {
@@ -289,8 +289,15 @@ func (d *Draft) finish() {
 	}
 }
 
-func (d *Draft) set(key, value []byte) { d.writes.add(key, rowSet, value) }
-func (d *Draft) delete(key []byte)     { d.writes.add(key, rowDeleted, nil) }
+func (d *Draft) add(key []byte, kind rowKind, value []byte) {
+	if d.writes == nil {
+		d.writes = spare.Get().(*writes)
+	}
+	d.writes.add(key, kind, value)
+}
+
+func (d *Draft) set(key, value []byte) { d.add(key, rowSet, value) }
+func (d *Draft) delete(key []byte)     { d.add(key, rowDeleted, nil) }
 
 // at makes a key in the draft's scratch memory.
 func (d *Draft) at(kind byte, token []byte) []byte {

@@ -238,10 +238,18 @@ func (db *database) removeNewTable() error {
 
 // writes are rows to be written, in their order.
 type writes struct {
-	list    []write
-	values  []byte
-	spans   bool // some are of whole spans
-	scratch []byte
+	list   []write
+	values []byte
+	spans  bool // some are of whole spans
+}
+
+// spare are writes whose memory is used again: they are half of what a commit
+// takes.
+var spare = sync.Pool{New: func() any { return new(writes) }}
+
+func (w *writes) release() {
+	w.list, w.values, w.spans = w.list[:0], w.values[:0], false
+	spare.Put(w)
 }
 
 type write struct {

@@ -200,6 +200,9 @@ func (r *Register) Accept(d *Draft) error {
 
 func (r *registerRows) accept(d *Draft, commits int) error {
 	d.finish()
+	if d.writes == nil {
+		d.writes = spare.Get().(*writes)
+	}
 	if err := r.makeRoom(); err != nil {
 		return err
 	}
@@ -217,8 +220,10 @@ func (r *registerRows) accept(d *Draft, commits int) error {
 			return err
 		}
 	} else {
-		r.remember(&d.writes, to)
+		r.remember(d.writes, to)
 	}
+	d.writes.release()
+	d.writes = nil
 	d.accepted = true
 	d.parent = nil // let go of the chain behind it
 	for c, state := range d.cohorts {

@@ -96,13 +96,16 @@ func aesGCM(key []byte) cipher.AEAD {
 
 // seal seals w.plain.
 func (w *workspace) seal(key *sector, kind recordKind, p domain.PersonToken) []byte {
+	under := recordKey(key.key[:], p)
+	defer clear(under)
+	return w.sealWith(aesGCM(under), key, kind, p)
+}
+
+func (w *workspace) sealWith(under cipher.AEAD, key *sector, kind recordKind, p domain.PersonToken) []byte {
 	sealed := make([]byte, recordHeader, recordOverhead+len(w.plain))
 	sealed[0] = suiteRecord
 	binary.BigEndian.PutUint16(sealed[1:], key.epoch)
-	bound := w.bind(sealed, kind, key.cohort, p)
-	under := recordKey(key.key[:], p)
-	defer clear(under)
-	return aesGCM(under).Seal(sealed, nil, w.plain, bound)
+	return under.Seal(sealed, nil, w.plain, w.bind(sealed, kind, key.cohort, p))
 }
 
 // sealedEpoch returns the key epoch of a sealed record, 0 of what is none.
@@ -159,24 +162,6 @@ func openDose(keys *recordKeys, sealed []byte) (d domain.DoseParticulars, err er
 	return d, nil
 }
 
-// SealRegistration seals what was told about a person at registration: 159 bytes
-// with nearly any name, 31 more than a multiple of 64 in general. It returns
-// [ErrKeyDestroyed], [ErrKeyMissing] when [Vault.EnsureKeys] was not called
-// before, or [ErrTooLarge] when a text exceeds 1,024 bytes. About a microsecond.
-func (v *Vault) SealRegistration(c domain.Cohort, p domain.PersonToken, d domain.Details, t domain.RegistrationTokens) ([]byte, error) {
-	s, err := v.keys.borrow(c)
-	if err != nil {
-		return nil, err
-	}
-	defer v.keys.mu.RUnlock()
-	w := workspaces.Get().(*workspace)
-	defer w.release()
-	if w.plain, err = appendRegistration(w.plain, d, t); err != nil {
-		return nil, err
-	}
-	return w.seal(&s.sector, kindRegistration, p), nil
-}
-
 // OpenRegistration opens what [Vault.SealRegistration] sealed. Wrapped are the
 // person's wrapped keys, in any order: what was sealed in an earlier epoch of the
 // cohort's key opens with them alone. It returns [ErrKeyDestroyed],
@@ -209,23 +194,6 @@ func (v *Vault) OpenTokens(c domain.Cohort, p domain.PersonToken, sealed []byte,
 		return domain.RegistrationTokens{}, fmt.Errorf("cohort %s: unknown form: %w", c, ErrCorrupt)
 	}
 	return t, nil
-}
-
-// SealDose seals the particulars of a dose: 63 bytes with the usual codes, 31
-// more than a multiple of 32 in general. Errors are those of
-// [Vault.SealRegistration].
-func (v *Vault) SealDose(c domain.Cohort, p domain.PersonToken, d domain.DoseParticulars) ([]byte, error) {
-	s, err := v.keys.borrow(c)
-	if err != nil {
-		return nil, err
-	}
-	defer v.keys.mu.RUnlock()
-	w := workspaces.Get().(*workspace)
-	defer w.release()
-	if w.plain, err = appendDose(w.plain, d); err != nil {
-		return nil, err
-	}
-	return w.seal(&s.sector, kindDose, p), nil
 }
 
 // OpenDose opens what [Vault.SealDose] sealed. Wrapped and errors are those of
