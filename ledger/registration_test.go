@@ -160,12 +160,13 @@ func TestNamedByRegistrationOfAFrozenPerson(t *testing.T) {
 	}
 }
 
-// A commit is of one district, so the registration of another district is passed
-// over; the dose that names it waits behind it though its own district is next,
+// Where many wait, a commit is of one district, and the registration of another is
+// passed over; the dose that names it waits behind it though its own district is next,
 // and so does whatever is about the same person under any name.
 func TestOrderByRegistrationOverDistricts(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir())
+	l.mixing = 0
 	var all []domain.Submission
 	for n := 1; n <= 40; n += 2 {
 		all = append(all,
@@ -197,6 +198,7 @@ func TestOrderByRegistrationOverDistricts(t *testing.T) {
 func TestDecisionKeepsItsPlaceOverDistricts(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir())
+	l.mixing = 0
 	want(t, submit(t, l, centre,
 		registrationOf(1, patna, domain.HealthCareWorker, "2021-01-16"),
 		doseOf(1, 1, patna, "2021-01-16"),
