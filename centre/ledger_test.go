@@ -1,0 +1,240 @@
+package centre
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"bahi/domain"
+	"bahi/intake"
+	"bahi/ledger"
+	"bahi/projections"
+	"bahi/vault"
+)
+
+// upstream is a real ledger with its door and its NATS server, which can be
+// closed and opened again.
+type upstream struct {
+	t    testing.TB
+	dir  string
+	l    *ledger.Ledger
+	shut func()
+}
+
+func openUpstream(t testing.TB) *upstream {
+	u := &upstream{t: t, dir: t.TempDir()}
+	u.open()
+	t.Cleanup(func() { u.shut() })
+	return u
+}
+
+func (u *upstream) open() {
+	u.t.Helper()
+	l, err := ledger.Open(context.Background(), ledger.Config{
+		Data: filepath.Join(u.dir, "data"), Keys: filepath.Join(u.dir, "keys"), ListenNATS: "127.0.0.1:0", Sandbox: true,
+	})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	conn, err := l.Store().Connect("intake")
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
+	}
+	door, err := intake.OpenDoor(context.Background(), conn, l.Vault(), submit, slog.New(slog.DiscardHandler))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- door.Serve(ctx) }()
+	u.l = l
+	u.shut = sync.OnceFunc(func() {
+		stop()
+		if err := <-ended; err != nil {
+			u.t.Errorf("the door: %v", err)
+		}
+		conn.Close()
+		if err := l.Close(context.Background()); err != nil {
+			u.t.Errorf("the ledger: %v", err)
+		}
+	})
+}
+
+func (u *upstream) address() string { return u.l.Store().Address() }
+
+// signIn is what a centre signs in with.
+func (u *upstream) signIn() []nats.Option {
+	return []nats.Option{nats.UserInfo("centre", u.password())}
+}
+
+func (u *upstream) password() string {
+	password, err := u.l.Vault().RoleToken(vault.NATSCentre)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return password
+}
+
+// wantCounts holds the ledger to have so many of each, and no event more.
+func (u *upstream) wantCounts(registered, dose1, dose2 int) {
+	u.t.Helper()
+	got, err := u.l.Counts(context.Background(), projections.CountsQuery{District: 208})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if want := (projections.Figures{
+		Registered: int64(registered), Dose1: int64(dose1), Dose2: int64(dose2),
+		Unvaccinated: int64(registered - dose1), Partial: int64(dose1 - dose2), Full: int64(dose2),
+	}); got.Figures != want {
+		u.t.Errorf("the ledger counts %+v, want %+v", got.Figures, want)
+	}
+	events := 0
+	for _, err := range u.l.Replay(context.Background(), ledger.ReplayQuery{}) {
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		events++
+	}
+	if want := registered + dose1 + dose2; events != want {
+		u.t.Errorf("the ledger has %d events, want %d", events, want)
+	}
+}
+
+// brisk is a centre's pace for tests.
+var brisk = pace{
+	connect: 500 * time.Millisecond, ping: 100 * time.Millisecond,
+	receipt: 2 * time.Second, verdicts: 5 * time.Second,
+	reconnect: backoff{2 * time.Millisecond, 40 * time.Millisecond}, again: backoff{2 * time.Millisecond, 50 * time.Millisecond},
+	hold: 20 * time.Millisecond, refusals: 3, grace: 2 * time.Second, look: 10 * time.Millisecond,
+	bundle: 40, exchange: 100,
+}
+
+// patience is for what must come true, also on a machine with much to do.
+const patience = time.Minute
+
+// running is a centre at work.
+type running struct {
+	*Centre
+	t    testing.TB
+	stop func() // and close
+}
+
+// config is a centre's in a directory of its own; the ledger's server is to be
+// added.
+func config(t testing.TB) Config {
+	return Config{Dir: filepath.Join(t.TempDir(), "centre"), District: 208, Centre: "208001", Server: "nats://127.0.0.1:1", MaxBytes: 64 << 20}
+}
+
+// run opens a centre and lets it work until it is stopped or the test ends.
+func run(t testing.TB, c Config, before ...func(*Centre)) *running {
+	t.Helper()
+	centre, err := open(context.Background(), c, brisk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, do := range before {
+		do(centre)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, ready := make(chan error, 1), make(chan string, 1)
+	go func() { ended <- centre.Run(ctx, func(address string) { ready <- address }) }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		cancel()
+		t.Fatal(err)
+	}
+	r := &running{Centre: centre, t: t}
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the centre ended with: %v", err)
+		}
+		if err := centre.Close(); err != nil {
+			t.Errorf("close the centre: %v", err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// eventually waits for what must come true without anybody telling.
+func eventually(t testing.TB, patience time.Duration, what string, isSo func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !isSo(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("did not come true: " + what)
+		}
+	}
+}
+
+// drained waits until nothing waits, neither in the spool nor in the folder.
+func (r *running) drained(patience time.Duration) {
+	r.t.Helper()
+	eventually(r.t, patience, "everything has its verdict", func() bool {
+		s, err := r.Status(context.Background())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return s.Waiting.Bundles == 0 && s.Waiting.Files == 0 && empty(r.t, filepath.Join(r.config.Dir, folderIn))
+	})
+}
+
+// The people of the tests are numbered; everything about one follows from the
+// number.
+
+func idOf(kind byte, n int) domain.UUID {
+	return domain.UUID{0: kind, 6: 0x70, 8: 0x80, 13: byte(n >> 16), 14: byte(n >> 8), 15: byte(n)}
+}
+
+func registration(n int) domain.Registration {
+	return domain.Registration{
+		Heading: domain.Heading{ID: idOf(1, n), At: domain.Date(2021, 3, 1).Start()},
+		Person:  domain.MakeReference(fmt.Sprintf("2735194%06d", n)), District: 208, Group: domain.HealthCareWorker,
+		Name: fmt.Sprintf("Kanariya Kumari %d", n), BirthYear: 1980, Sex: domain.Female, Mobile: fmt.Sprintf("97351%05d", n),
+		PhotoID: domain.PhotoID{Type: domain.Aadhaar, Number: fmt.Sprintf("1773519%05d", n)},
+	}
+}
+
+func dose(n int, number domain.DoseNumber) domain.DoseGiven {
+	at := domain.Date(2021, 3, 10).Start()
+	if number == 2 {
+		at = domain.Date(2021, 4, 20).Start()
+	}
+	return domain.DoseGiven{
+		Heading: domain.Heading{ID: idOf(1+byte(number), n), At: at}, Person: registration(n).Person, District: 208, Centre: "208001",
+		Vaccine: domain.Covishield, Batch: "4120Z001", Number: number,
+	}
+}
+
+// personal are texts about those people that must not be found in the clear.
+func personal() [][]byte {
+	return [][]byte{[]byte("Kanariya"), []byte("97351"), []byte("1773519"), []byte("2735194")}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
