@@ -117,7 +117,7 @@ func (c *certificate) submissions(o Options) (
 		}),
 		District: placeOf(&c.facilityDistrict, &c.facilityState, o, &whyNoDose),
 		Centre:   c.centre(o, &whyNoDose),
-		Batch:    c.batch.text,
+		Batch:    read(&c.batch, &whyNoDose, readPlain),
 	}
 	dose.At = at
 	if wrongDate != nil {
@@ -209,7 +209,7 @@ func (c *certificate) doseColumnOf(field string) string {
 // judge brings a foreign submission into the form that the ledger compares, and
 // holds it to it. Column names where the source has a field.
 func (i *Item) judge(s domain.Submission, reject *domain.Rejection, column func(field string) string) {
-	if id := s.Head().ID; id != (domain.UUID{}) {
+	if id := s.Head().ID; i.ID == "" && id != (domain.UUID{}) {
 		i.ID = id.String()
 	}
 	if reject == nil {

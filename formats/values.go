@@ -3,6 +3,7 @@ package formats
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"bahi/domain"
 )
@@ -18,7 +19,15 @@ var (
 
 // trimmed drops the white space around a value, the no-break space of web pages
 // and spreadsheets among it.
-func trimmed(s string) string { return strings.Trim(s, " \t\r\n\u00a0\ufeff") }
+func trimmed(s string) string {
+	if s == "" || isInk(s[0]) && isInk(s[len(s)-1]) {
+		return s
+	}
+	return strings.Trim(s, " \t\r\n\u00a0\ufeff")
+}
+
+// isInk tells a byte that is a character by itself and no white space.
+func isInk(c byte) bool { return ' ' < c && c < utf8.RuneSelf }
 
 // westernDigits writes the digits of India's scripts as 0 to 9.
 func westernDigits(s string) string {
@@ -83,10 +92,12 @@ var errMobile = badValue("a mobile number has 10 digits, the first of them 6 to 
 // it: tel:, +91, 91 or 0 before it, spaces, dashes, brackets.
 func readMobile(s string) (string, *reason) {
 	s = westernDigits(trimmed(s))
-	if s == "" {
+	switch {
+	case s == "":
 		return "", errEmpty
-	}
-	if isScientific(s) {
+	case len(s) == 10 && allDigits(s) && s[0] >= '6':
+		return s, nil
+	case isScientific(s):
 		return "", errScientific
 	}
 	if len(s) > len("tel:") && strings.EqualFold(s[:len("tel:")], "tel:") {
@@ -111,7 +122,11 @@ func readMobile(s string) (string, *reason) {
 
 // without drops every character of s that is among those given.
 func without(s, dropped string) string {
-	if !strings.ContainsAny(s, dropped) {
+	clean := true
+	for i := 0; i < len(s) && clean; i++ {
+		clean = s[i] < utf8.RuneSelf && strings.IndexByte(dropped, s[i]) < 0
+	}
+	if clean {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
@@ -125,10 +140,12 @@ func without(s, dropped string) string {
 // readReference reads a reference number.
 func readReference(s string) (domain.Reference, *reason) {
 	s = westernDigits(trimmed(s))
-	if s == "" {
+	switch {
+	case s == "":
 		return "", errEmpty
-	}
-	if isScientific(s) {
+	case domain.Reference(s).Check() == nil:
+		return domain.Reference(s), nil
+	case isScientific(s):
 		return "", &reason{domain.CodeBadReference, errScientific.message}
 	}
 	r := domain.Reference(without(wholeNumber(s), " -\u00a0"))
