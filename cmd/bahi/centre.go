@@ -1,85 +1,206 @@
 package main
 
 import (
-	"context"
-	"encoding/base64"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"text/tabwriter"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+	"github.com/spf13/cobra"
 
+	"bahi/access"
 	"bahi/domain"
-	"bahi/eventstore"
-	"bahi/intake"
+	"bahi/vault"
 )
 
-// centreFlags say as which centre bundles are published.
-type centreFlags struct {
-	district, centre string
-	intakeKey        string
-}
-
-// centreDoor seals bundles and publishes them as a centre does.
-type centreDoor struct {
-	client   *intake.Client
-	district domain.District
-	centre   string
-}
-
-func (d centreDoor) Submit(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
-	return d.client.Publish(ctx, d.district, d.centre, s)
-}
-
-func (d centreDoor) Close() error {
-	d.client.Close()
-	return nil
-}
-
-func isNATS(server string) bool {
-	return strings.HasPrefix(server, "nats://") || strings.HasPrefix(server, "tls://")
-}
-
-// openCentre connects to a NATS address. A token is the password of the user
-// "centre", as the embedded server has it; a credentials file is for others.
-func (p *program) openCentre(f centreFlags) (centreDoor, error) {
-	d := centreDoor{centre: f.centre}
-	var err error
-	if d.district, err = domain.ParseDistrict(f.district); err != nil {
-		return d, usage("--district: %w", err)
+func (p *program) centreCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "centre",
+		Short: "Which vaccination centres may connect, and with which keys",
+		Long: `A centre signs in to NATS with an nkey of its own, and to HTTP with a client
+certificate or a token. The ledger is told the public halves. What a centre that is
+removed has submitted stays.`,
+		Example: `  bahi centre add --data ./ledger --district 208 --centre 208001 --make-nkey 208001.nkey
+  bahi centre list --data ./ledger`,
 	}
-	if _, err := intake.Subject(d.district, f.centre); err != nil {
-		return d, usage("--centre: %w", err)
-	}
-	var options intake.ClientOptions
-	if f.intakeKey != "" {
-		if options.IntakeKey, err = readIntakeKey(f.intakeKey); err != nil {
-			return d, err
-		}
-	}
-	password, err := p.token()
+	c.AddCommand(p.centreAdd(), p.centreList(), p.centreRemove())
+	return c
+}
+
+// placeFlags name a centre.
+type placeFlags struct{ district, centre string }
+
+func (f *placeFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.district, "district", "", "Local Government Directory code of the centre's district")
+	c.Flags().StringVar(&f.centre, "centre", "", "the centre's code")
+}
+
+func (f placeFlags) read() (domain.District, string, error) {
+	district, err := domain.ParseDistrict(f.district)
 	if err != nil {
-		return d, err
+		return 0, "", usage("--district: %w", err)
 	}
-	if password != "" {
-		options.InboxPrefix = eventstore.CentreInbox
-		options.NATS = append(options.NATS, nats.UserInfo("centre", password))
+	if err := domain.CheckCentre(f.centre); err != nil {
+		return 0, "", usage("--centre: %w", err)
 	}
-	if p.natsCreds != "" {
-		options.NATS = append(options.NATS, nats.UserCredentials(p.natsCreds))
-	}
-	d.client, err = intake.Dial(p.server, options)
-	return d, err
+	return district, f.centre, nil
 }
 
-func readIntakeKey(file string) ([]byte, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, exit{exitUsage, err}
+func (p *program) centreAdd() *cobra.Command {
+	var at placeFlags
+	var nkey, makeNKey, certificate string
+	c := &cobra.Command{
+		Use:   "add --district CODE --centre CODE",
+		Short: "Let a centre connect, or give one that may already other keys",
+		Long: `Add registers a centre with the public key that it signs in to NATS with, the public
+key of its client certificate, or both. With --make-nkey a pair is made and its seed,
+which is the secret half, written to a file for the centre; it is never printed.
+
+A centre that is added again has the new keys in place of those it had: to exchange
+one of two, give both. Connections with the old ones are cut off.`,
+		Example: `  bahi centre add --data ./ledger --district 208 --centre 208001 --make-nkey 208001.nkey
+  bahi centre add --data ./ledger --district 208 --centre 208002 --nkey UAWH7MRO7LDIDXHFPQGWKEBTYUVUD2HQ3MOC3ZPTEOLCQMTCJCABBVJC --certificate 208002.crt`,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			centre := access.Centre{NKey: nkey}
+			if centre.District, centre.Code, err = at.read(); err != nil {
+				return err
+			}
+			if certificate != "" {
+				if centre.Certificate, err = fingerprint(certificate); err != nil {
+					return err
+				}
+			}
+			return p.withNew(c.Context(), vault.RoleAuthority, func(d door) error {
+				if makeNKey != "" {
+					if centre.NKey, err = newNKey(makeNKey); err != nil {
+						return err
+					}
+				}
+				if err := d.AddCentre(c.Context(), centre); err != nil {
+					if makeNKey != "" {
+						err = errors.Join(err, os.Remove(makeNKey))
+					}
+					return err
+				}
+				if p.json {
+					return p.print(centre)
+				}
+				fmt.Fprintf(p.stdout, "centre %s of district %d may connect\n", centre.Code, centre.District)
+				if centre.NKey != "" {
+					fmt.Fprintf(p.stdout, "nkey %s\n", centre.NKey)
+				}
+				if centre.Certificate != "" {
+					fmt.Fprintf(p.stdout, "certificate %s\n", centre.Certificate)
+				}
+				return nil
+			})
+		},
 	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
-	if err != nil {
-		return nil, exit{exitUsage, fmt.Errorf("%s: an intake key is one line of base64, as `bahi ledger intake-key` prints it", file)}
+	p.ledgerFlags(c)
+	p.jsonFlag(c)
+	at.add(c)
+	c.Flags().StringVar(&nkey, "nkey", "", "public key that the centre signs in to NATS with (U…)")
+	c.Flags().StringVar(&makeNKey, "make-nkey", "", "make a pair instead, and write the seed to this file for the centre")
+	c.Flags().StringVar(&certificate, "certificate", "", "file of the centre's client certificate, PEM; what counts is its public key")
+	c.MarkFlagsMutuallyExclusive("nkey", "make-nkey")
+	return c
+}
+
+func (p *program) centreList() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "The centres that may connect",
+		Example: "  bahi centre list --data ./ledger --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.with(c.Context(), vault.RoleAuthority, func(d door) error {
+				centres, err := d.Centres(c.Context())
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.print(centres)
+				}
+				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "district\tcentre\tnkey\tcertificate")
+				for _, c := range centres {
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", c.District, c.Code, orNone(c.NKey), orNone(c.Certificate))
+				}
+				return w.Flush()
+			})
+		},
 	}
-	return key, nil
+	p.ledgerFlags(c)
+	p.jsonFlag(c)
+	return c
+}
+
+func (p *program) centreRemove() *cobra.Command {
+	var at placeFlags
+	c := &cobra.Command{
+		Use:     "remove --district CODE --centre CODE",
+		Short:   "Shut a centre out; its tokens are ended with `bahi token revoke`",
+		Example: "  bahi centre remove --data ./ledger --district 208 --centre 208001",
+		RunE: func(c *cobra.Command, _ []string) error {
+			district, code, err := at.read()
+			if err != nil {
+				return err
+			}
+			return p.with(c.Context(), vault.RoleAuthority, func(d door) error {
+				if err := d.RemoveCentre(c.Context(), district, code); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(p.stdout, "centre %s of district %d may not connect any more\n", code, district)
+				return err
+			})
+		},
+	}
+	p.ledgerFlags(c)
+	at.add(c)
+	return c
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// newNKey makes a pair, writes its seed to a file and returns the public half.
+func newNKey(file string) (string, error) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return "", err
+	}
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	if err != nil {
+		return "", err
+	}
+	defer clear(seed)
+	public, err := pair.PublicKey()
+	if err != nil {
+		return "", err
+	}
+	return public, writeNew(file, append(seed, '\n'), 0o600)
+}
+
+// fingerprint is what the certificate in a PEM file is registered by.
+func fingerprint(file string) (string, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", exit{exitUsage, err}
+	}
+	block, _ := pem.Decode(content)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return "", usage("%s: a certificate is a PEM file that begins with BEGIN CERTIFICATE", file)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", usage("%s is not a certificate: %w", file, err)
+	}
+	return access.Fingerprint(certificate), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/ledger"
@@ -47,9 +48,9 @@ func codeOf(err error) int {
 		return asked.code
 	case errors.Is(err, ledger.ErrFrozen):
 		return exitFrozen
-	case errors.Is(err, ledger.ErrNotFound):
+	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, access.ErrNotFound):
 		return exitNotFound
-	case errors.Is(err, ledger.ErrBadRequest), errors.Is(err, projections.ErrTooManyRows):
+	case errors.Is(err, access.ErrBadGrant), errors.Is(err, access.ErrBadCentre), errors.Is(err, ledger.ErrBadRequest), errors.Is(err, projections.ErrTooManyRows):
 		return exitUsage
 	case errors.As(err, &rejected):
 		return exitRejected
