@@ -1,7 +1,11 @@
 package formats
 
 import (
+	"bufio"
 	"errors"
+	"io"
+	"iter"
+	"strings"
 	"time"
 
 	"bahi/domain"
@@ -61,4 +65,124 @@ type Options struct {
 
 	// Format is the input's; 0 is found by content.
 	Format Format
+}
+
+// check holds the options to what a submission may say.
+func (o Options) check() error {
+	if o.District != 0 && !domain.KnownDistrict(o.District) {
+		return errors.New("the Local Government Directory has no such district")
+	}
+	if o.Centre == "" {
+		return nil
+	}
+	return domain.CheckCentre(o.Centre)
+}
+
+// groupOf returns the group of somebody born in a year, which stands in column.
+func (o Options) groupOf(birthYear int, column string, reject **domain.Rejection) domain.Group {
+	if o.Group != 0 || *reject != nil {
+		return o.Group
+	}
+	group, wrong := ageGroup(birthYear)
+	if wrong != nil {
+		*reject = wrong.about(column)
+	}
+	return group
+}
+
+// Read reads submissions in the format that the options name, or that the
+// beginning of the input shows. The error is of the options, or of reading that
+// beginning; a format that does not show itself is read as NDJSON, whose
+// rejections tell what is expected.
+//
+// Every reader holds one record in memory, of a FHIR Bundle up to [MaxBundle]. A
+// bad record never affects another. When reading fails, the last pair carries the
+// error and no item.
+func Read(r io.Reader, o Options) (iter.Seq2[Item, error], error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReaderSize(decoded(r), 64<<10)
+	format := o.Format
+	if format == 0 {
+		var err error
+		if format, err = findFormat(in); err != nil {
+			return nil, err
+		}
+	}
+	switch format {
+	case NDJSON:
+		return ReadNDJSON(in), nil
+	case CSV:
+		return ReadCSV(in, o), nil
+	case DIVOC:
+		return ReadDIVOC(in, o), nil
+	case FHIR:
+		return ReadFHIR(in, o), nil
+	case CoWIN:
+		return ReadCoWIN(in, o), nil
+	}
+	return nil, errFormat
+}
+
+// findFormat looks at the beginning of an input, as much as it takes to see the
+// first line or object, and takes nothing.
+func findFormat(in *bufio.Reader) (Format, error) {
+	isJSON := beginsJSON(in)
+	for n := 1; ; n = in.Buffered() + 1 {
+		_, err := in.Peek(n)
+		start, _ := in.Peek(in.Buffered()) // as much as came with it
+		text := string(start)
+		atEnd := err == io.EOF || len(start) == in.Size()
+		found, sure := NDJSON, false
+		if isJSON {
+			found, sure = formatOfObject(strings.TrimLeft(text, blanks+"["))
+		} else {
+			found, sure = formatOfLine(text)
+		}
+		if sure || atEnd {
+			return found, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// formatOfObject tells a format by the members of the first object, of which
+// there may be a part. It is sure when more of it would tell no more.
+func formatOfObject(text string) (found Format, sure bool) {
+	for _, foreign := range []struct {
+		format Format
+		looks  func(string) bool
+	}{{FHIR, looksLikeFHIR}, {DIVOC, looksLikeDIVOC}, {CoWIN, looksLikeCoWIN}} {
+		if foreign.looks(text) {
+			return foreign.format, true
+		}
+	}
+	scan := scanner{line: text}
+	return NDJSON, scan.members("{", "") != 0 || scan.at+len("false") <= len(text)
+}
+
+// formatOfLine tells CSV by the separators of its header.
+func formatOfLine(text string) (found Format, sure bool) {
+	line, _, whole := strings.Cut(strings.TrimLeft(text, blanks), "\n")
+	if strings.ContainsAny(line, ",;\t|") {
+		return CSV, true
+	}
+	return NDJSON, whole
+}
+
+// beginsJSON tells whether the first character of an input, but for blanks, is
+// one of JSON's lists or objects.
+func beginsJSON(in *bufio.Reader) bool {
+	for n := 1; n <= in.Size(); n++ {
+		start, _ := in.Peek(n) // a failure comes again, from the reader
+		if len(start) < n {
+			return false
+		}
+		if c := start[n-1]; strings.IndexByte(blanks, c) < 0 {
+			return c == '{' || c == '['
+		}
+	}
+	return false
 }

@@ -3,6 +3,8 @@ package formats
 import (
 	"slices"
 	"strings"
+
+	"bahi/domain"
 )
 
 // node is a value of a foreign JSON record. Objects and lists are opened when a
@@ -21,6 +23,17 @@ type node struct {
 // openRecord makes a node of one JSON object, as a [splitter] finds it.
 func openRecord(text string) *node {
 	return &node{value: value{text: text, kind: kindObject}}
+}
+
+// hasMember tells whether an object has a member of one of these names.
+func hasMember(text string, names ...string) bool {
+	found := false
+	scan := scanner{line: text}
+	scan.object(0, func(name string, _ value) bool {
+		found = slices.Contains(names, name)
+		return !found
+	})
+	return found
 }
 
 func (n *node) open() []*node {
@@ -140,6 +153,10 @@ func (n *node) twice() (*node, bool) {
 		}
 	}
 	return nil, false
+}
+
+func twiceThere(n *node) *domain.Rejection {
+	return rejection(domain.CodeBadJSON, shownPath(n.path()), "the member stands twice in the record; leave one")
 }
 
 // maxDropped is how many names of what was dropped a verdict carries.

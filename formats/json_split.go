@@ -48,6 +48,7 @@ type splitter struct {
 	buf   []byte // what is read and not taken yet is buf[from:]
 	from  int
 	ended error // of the reader
+	usual int   // as much as a record is expected to fill
 
 	line   int  // of what is next
 	indent int  // blanks at the beginning of that line
@@ -67,7 +68,7 @@ type splitter struct {
 // and no record; what was read of an unfinished record is not used.
 func records(r io.Reader, list string, looks func(string) bool) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
-		s := splitter{in: decoded(r), list: list, looks: looks, line: 1, margin: true, fresh: true}
+		s := splitter{in: decoded(r), list: list, looks: looks, usual: 4 << 10, line: 1, margin: true, fresh: true}
 		for {
 			rec, ok := s.next()
 			if !ok {
@@ -81,6 +82,28 @@ func records(r io.Reader, list string, looks func(string) bool) iter.Seq2[record
 			yield(record{}, fmt.Errorf("reading line %d of the input: %w", s.line, s.ended))
 		}
 	}
+}
+
+// readRecords gives every record of an input to read, which gives its items and
+// stops when it is told to. A record that cannot be read is an item, too.
+func readRecords(r io.Reader, list string, looks func(string) bool, read func(record, func(Item) bool) bool) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for rec, err := range records(r, list, looks) {
+			if err != nil {
+				yield(Item{}, err)
+				return
+			}
+			give := func(i Item) bool { return yield(i, nil) }
+			if rec.reject != nil && !give(rec.refused(rec.reject)) || rec.reject == nil && !read(rec, give) {
+				return
+			}
+		}
+	}
+}
+
+// refused is the item of a record that is no submission.
+func (r record) refused(reject *domain.Rejection) Item {
+	return Item{Line: r.line, Foreign: true, Reject: reject}
 }
 
 // next returns the next record, and false at the end of the input.
@@ -203,11 +226,12 @@ const (
 // is looked at often. When the reader fails within the object, there is neither
 // an end nor a rejection, and nothing left to take.
 func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) {
-	for n := 4 << 10; ; n *= 2 {
+	for n := s.usual; ; n *= 2 {
 		rest := s.buf[s.from:]
 		text := string(rest[:min(n, MaxRecord, len(rest))])
 		scan := scanner{line: text}
 		if end := scan.members(from, list); end != 0 {
+			s.usual = max(2*scan.at, 512)
 			return text[:scan.at], end, nil
 		}
 		// A literal that is cut off fails at its first letter.
