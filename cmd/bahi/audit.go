@@ -1,13 +1,19 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
+	"iter"
+	"math"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
+	"bahi/eventstore"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -15,31 +21,20 @@ import (
 func (p *program) auditCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "Who looked at whose details, when and why",
+		Short: "Who looked at whose details, when and why, and who was let in",
 		Example: `  bahi audit list --data ./ledger --json
   bahi audit report --data ./ledger`,
 	}
 	list := &cobra.Command{
-		Use:     "list",
-		Short:   "Every recorded reading, oldest first; persons as tokens",
+		Use:   "list",
+		Short: "Every recorded reading and access event, oldest first; persons as tokens",
+		Long: `List prints, in the order in which they were recorded, who read whose details, and who
+was let in or shut out: lines of the second kind say so in "kind", those of the first
+have none.`,
 		Example: "  bahi audit list --data ./ledger --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.with(c.Context(), vault.RoleAuditor, func(d door) error {
-				for r, err := range d.AuditList(c.Context()) {
-					if err != nil {
-						return err
-					}
-					row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person)}
-					if p.json {
-						err = p.print(row)
-					} else {
-						_, err = fmt.Fprintf(p.stdout, "%s  %-16s %-14s %d  %s\n", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
-					}
-					if err != nil {
-						return err
-					}
-				}
-				return nil
+				return inOrder(d.AuditList(c.Context()), d.AccessList(c.Context()), p.printRead, p.printAccess)
 			})
 		},
 	}
@@ -75,6 +70,99 @@ func (p *program) auditReport() *cobra.Command {
 	p.ledgerFlags(c)
 	p.jsonFlag(c)
 	return c
+}
+
+// inOrder tells readings and access events as they stand in the stream.
+func inOrder(reads iter.Seq2[eventstore.AuditRead, error], events iter.Seq2[eventstore.AuditAccess, error],
+	read func(eventstore.AuditRead) error, access func(eventstore.AuditAccess) error) error {
+	next, stop := iter.Pull2(events)
+	defer stop()
+	event, failed, more := next()
+	before := func(sequence uint64) error {
+		for ; more && (failed != nil || event.Sequence < sequence); event, failed, more = next() {
+			if failed == nil {
+				failed = access(event)
+			}
+			if failed != nil {
+				return failed
+			}
+		}
+		return nil
+	}
+	for r, err := range reads {
+		if err == nil {
+			err = before(r.Sequence)
+		}
+		if err == nil {
+			err = read(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return before(math.MaxUint64)
+}
+
+func (p *program) printRead(r eventstore.AuditRead) error {
+	row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person)}
+	if p.json {
+		return p.print(row)
+	}
+	_, err := fmt.Fprintf(p.stdout, "%s  %-16s %-14s %d  %s\n", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
+	return err
+}
+
+func (p *program) printAccess(a eventstore.AuditAccess) error {
+	row := accessRow{
+		At: a.At.In(domain.IndianStandardTime), Kind: a.Kind, Token: a.Token, Role: a.Role, District: a.District, Centre: a.Centre,
+		Officer: a.Officer, By: a.By, NKey: a.NKey, Certificate: hex.EncodeToString(a.Certificate),
+	}
+	if !a.Expires.IsZero() {
+		row.Expires = a.Expires.In(domain.IndianStandardTime)
+	}
+	if p.json {
+		return p.print(row)
+	}
+	words := []string{row.At.Format(time.RFC3339) + " ", fmt.Sprintf("%-16s", row.Kind)}
+	for _, word := range []struct{ before, is string }{
+		{"", row.Token}, {"", row.Role}, {"district ", districtOf(row.District)}, {"centre ", row.Centre}, {"officer ", row.Officer},
+		{"nkey ", row.NKey}, {"certificate ", row.Certificate}, {"until ", until(row.Expires)}, {"by ", row.By},
+	} {
+		if word.is != "" {
+			words = append(words, word.before+word.is)
+		}
+	}
+	_, err := fmt.Fprintln(p.stdout, strings.Join(words, " "))
+	return err
+}
+
+func districtOf(d domain.District) string {
+	if d == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(d))
+}
+
+func until(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
+}
+
+// accessRow is an access event as it is printed.
+type accessRow struct {
+	At          time.Time             `json:"at"`
+	Kind        eventstore.AccessKind `json:"kind"`
+	Token       string                `json:"token,omitempty"`
+	Role        string                `json:"role,omitempty"`
+	District    domain.District       `json:"district,omitempty"`
+	Centre      string                `json:"centre,omitempty"`
+	Officer     string                `json:"officer,omitempty"`
+	NKey        string                `json:"nkey,omitempty"`
+	Certificate string                `json:"certificate,omitempty"`
+	Expires     time.Time             `json:"expires,omitzero"`
+	By          string                `json:"by"`
 }
 
 // auditRow is a recorded reading as it is printed.

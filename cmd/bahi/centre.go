@@ -126,7 +126,7 @@ func (p *program) centreList() *cobra.Command {
 				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "district\tcentre\tnkey\tcertificate")
 				for _, c := range centres {
-					fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", c.District, c.Code, orNone(c.NKey), orNone(c.Certificate))
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", c.District, c.Code, dash(c.NKey), dash(c.Certificate))
 				}
 				return w.Flush()
 			})
@@ -162,7 +162,7 @@ func (p *program) centreRemove() *cobra.Command {
 	return c
 }
 
-func orNone(s string) string {
+func dash(s string) string {
 	if s == "" {
 		return "-"
 	}

@@ -157,8 +157,8 @@ func (p *program) tokenList() *cobra.Command {
 					if t.District != 0 {
 						district = strconv.Itoa(int(t.District))
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State, orNone(t.Role), district,
-						orNone(t.Centre), orNone(t.Officer), clock(t.Issued), clock(t.Expires), orNone(t.By))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State, dash(t.Role), district,
+						dash(t.Centre), dash(t.Officer), clock(t.Issued), clock(t.Expires), dash(t.By))
 				}
 				return w.Flush()
 			})
