@@ -138,7 +138,11 @@ func photoIDKind(i *node) (string, bool) {
 // registration makes an item of a Patient, whom whose has named.
 func (b *bundle) registration(p *resource) Item {
 	item := Item{Line: p.line, Foreign: true}
-	n, reject := p.node, p.who.reject
+	n := p.node
+	var reject *domain.Rejection
+	if p.who.rank > 0 { // who is nobody has no photo ID either, which says it better
+		reject = p.who.reject
+	}
 	name, phone, home := officialName(n), phoneOf(n), n.at("address").first()
 	birthDate, sex := cellOf(n.at("birthDate")), cellOf(n.at("gender"))
 	// A date of birth may be a year, or a year and a month.

@@ -128,24 +128,26 @@ func Read(r io.Reader, o Options) (iter.Seq2[Item, error], error) {
 // findFormat looks at the beginning of an input, as much as it takes to see the
 // first line or object, and takes nothing.
 func findFormat(in *bufio.Reader) (Format, error) {
-	isJSON := beginsJSON(in)
 	for n := 1; ; n = in.Buffered() + 1 {
-		_, err := in.Peek(n)
-		start, _ := in.Peek(in.Buffered()) // as much as came with it
-		text := string(start)
-		atEnd := err == io.EOF || len(start) == in.Size()
-		found, sure := NDJSON, false
-		if isJSON {
-			found, sure = formatOfObject(strings.TrimLeft(text, blanks+"["))
-		} else {
-			found, sure = formatOfLine(text)
+		text, err := peekMore(in, n)
+		text = strings.TrimLeft(text, blanks+"[")
+		found, sure := formatOfLine(text)
+		if line, _, _ := strings.Cut(text, "\n"); strings.Contains(line, "{") {
+			found, sure = formatOfObject(text[strings.Index(text, "{"):])
 		}
-		if sure || atEnd {
+		if sure || err == io.EOF || err == bufio.ErrBufferFull {
 			return found, nil
 		} else if err != nil {
 			return 0, err
 		}
 	}
+}
+
+// peekMore looks at n bytes and what comes with them.
+func peekMore(in *bufio.Reader, n int) (string, error) {
+	_, err := in.Peek(n)
+	text, _ := in.Peek(in.Buffered())
+	return string(text), err
 }
 
 // formatOfObject tells a format by the members of the first object, of which
@@ -165,24 +167,21 @@ func formatOfObject(text string) (found Format, sure bool) {
 
 // formatOfLine tells CSV by the separators of its header.
 func formatOfLine(text string) (found Format, sure bool) {
-	line, _, whole := strings.Cut(strings.TrimLeft(text, blanks), "\n")
+	line, _, whole := strings.Cut(text, "\n")
 	if strings.ContainsAny(line, ",;\t|") {
-		return CSV, true
+		return CSV, whole
 	}
 	return NDJSON, whole
 }
 
-// beginsJSON tells whether the first character of an input, but for blanks, is
-// one of JSON's lists or objects.
+// beginsJSON tells whether the first line of an input can be of JSON: a header of
+// CSV has no braces.
 func beginsJSON(in *bufio.Reader) bool {
-	for n := 1; n <= in.Size(); n++ {
-		start, _ := in.Peek(n) // a failure comes again, from the reader
-		if len(start) < n {
-			return false
-		}
-		if c := start[n-1]; strings.IndexByte(blanks, c) < 0 {
-			return c == '{' || c == '['
+	for n := 1; ; n = in.Buffered() + 1 {
+		text, err := peekMore(in, n) // a failure comes again, from the reader
+		line, _, whole := strings.Cut(strings.TrimLeft(text, blanks), "\n")
+		if isJSON := strings.ContainsAny(line, "{["); isJSON || whole || err != nil {
+			return isJSON
 		}
 	}
-	return false
 }
