@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"bahi/domain"
+	"bahi/formats"
 	"bahi/intake"
 	"bahi/ledger"
 	"bahi/projections"
@@ -22,10 +24,11 @@ import (
 // upstream is a real ledger with its door and its NATS server, which can be
 // closed and opened again.
 type upstream struct {
-	t    testing.TB
-	dir  string
-	l    *ledger.Ledger
-	shut func()
+	t      testing.TB
+	dir    string
+	l      *ledger.Ledger
+	shut   func()
+	poison atomic.Bool // whatever names the batch POISON crashes the door
 }
 
 func openUpstream(t testing.TB) *upstream {
@@ -48,6 +51,11 @@ func (u *upstream) open() {
 		u.t.Fatal(err)
 	}
 	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+		for _, one := range s {
+			if d, ok := one.(domain.DoseGiven); ok && d.Batch == "POISON" && u.poison.Load() {
+				panic("poison")
+			}
+		}
 		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
 	}
 	door, err := intake.OpenDoor(context.Background(), conn, l.Vault(), submit, slog.New(slog.DiscardHandler))
@@ -115,7 +123,7 @@ var brisk = pace{
 	connect: 500 * time.Millisecond, ping: 100 * time.Millisecond,
 	receipt: 2 * time.Second, verdicts: 5 * time.Second,
 	reconnect: backoff{2 * time.Millisecond, 40 * time.Millisecond}, again: backoff{2 * time.Millisecond, 50 * time.Millisecond},
-	hold: 20 * time.Millisecond, refusals: 3, grace: 2 * time.Second, look: 10 * time.Millisecond,
+	hold: 20 * time.Millisecond, refusals: 1, grace: 2 * time.Second, look: 10 * time.Millisecond,
 	bundle: 40, exchange: 100,
 }
 
@@ -166,6 +174,42 @@ func run(t testing.TB, c Config, before ...func(*Centre)) *running {
 	})
 	t.Cleanup(r.stop)
 	return r
+}
+
+// verdict waits for the verdicts of a bundle and returns what became of each
+// submission: "accepted", or the code of its rejection.
+func (r *running) verdict(id domain.UUID) (words []string) {
+	r.t.Helper()
+	var a Answer
+	eventually(r.t, patience, "the bundle has its verdicts", func() bool {
+		var state string
+		var err error
+		if a, state, _, err = r.Verdicts(context.Background(), id); err != nil {
+			r.t.Fatal(err)
+		}
+		return state == ""
+	})
+	for line := range bytes.Lines(a.Lines) {
+		v, err := formats.ParseVerdict(line)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		word := v.Outcome.String()
+		if v.Reject != nil {
+			word = string(v.Reject.Code)
+		}
+		words = append(words, word)
+	}
+	return words
+}
+
+// keep keeps submissions as one call, and returns the last one's bundle.
+func keep(t testing.TB, c *Centre, submissions ...domain.Submission) (in domain.UUID) {
+	t.Helper()
+	if err := c.Keep(context.Background(), itemsOf(submissions), func(k Kept) error { in = k.Bundle; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return in
 }
 
 // eventually waits for what must come true without anybody telling.

@@ -198,13 +198,6 @@ func prepare(t *testing.T, c Config, filed []domain.Submission) {
 	drop(t, &Centre{config: c}, "people.ndjson", filed)
 }
 
-func keep(t *testing.T, c *Centre, s domain.Submission) {
-	t.Helper()
-	if err := c.Keep(context.Background(), itemsOf([]domain.Submission{s}), func(Kept) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // small is a pace at which two submissions are a bundle.
 func small() pace {
 	p := brisk
