@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"math"
@@ -55,18 +56,26 @@ type countsRows struct {
 	sums    map[dated]int64
 	closed  map[domain.Cohort]closure
 	lastDay domain.Day // with a row of its first commit
+
+	// gathered is what a generation that nobody reads yet has folded and not
+	// written: cells change often, and are written once.
+	gathered *tally
 }
 
-// maxSums bounds the sums kept in memory, about 50 MB.
-const maxSums = 1 << 19
+// What bounds memory: sums that are kept, about 50 MB, and cells that are gathered,
+// about 15 MB.
+const (
+	maxSums     = 1 << 19
+	maxGathered = 1 << 17
+)
 
 // OpenCounts opens the count view in dir, or makes an empty one.
 //
-// Errors: [ErrLocked], and as [ViewError] [ErrCorrupt] and [ErrVersion].
+// What cannot be read is not an error: see [View.Unusable]. Errors: [ErrLocked].
 func OpenCounts(dir string, options ...Options) (*Counts, error) {
 	c := &Counts{}
-	c.name, c.version, c.root, c.options, c.open = "counts", countsVersion, dir, only(options), loadCounts
-	c.compress = true
+	c.keeping = keeping{name: "counts", version: countsVersion, reads: countsVersion, compress: true, root: dir, options: only(options)}
+	c.open = loadCounts
 	if err := c.load(); err != nil {
 		return nil, err
 	}
@@ -103,15 +112,41 @@ func (c *countsRows) base() *database { return c.database }
 func (c *countsRows) foresee([]eventstore.Commit) error { return nil }
 
 func (c *countsRows) fold(ctx context.Context, commits []eventstore.Commit) error {
-	t := newTally()
-	t.lastDay = c.lastDay
-	to, entries := c.last, 0
+	if err := cmp.Or(c.spoiled, ctx.Err()); err != nil {
+		return err
+	}
+	t := c.gathered
+	if t == nil {
+		t = newTally()
+		t.lastDay = c.lastDay
+	}
+	to := c.last
 	for _, commit := range commits {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		t.add(commit)
-		to, entries = to.after(commit), entries+len(commit.Entries)
+		to = to.after(commit)
+	}
+	t.commits += len(commits)
+	if c.unread && len(t.cells) < maxGathered && t.events < flushEntries {
+		c.gathered = t
+		c.advance(to)
+		return nil
+	}
+	return c.put(t, to)
+}
+
+// drain writes what is gathered.
+func (c *countsRows) drain() error {
+	if c.gathered == nil {
+		return c.spoiled
+	}
+	return c.put(c.gathered, c.last)
+}
+
+// put writes what commits add up to, with the checkpoint that they lead to.
+func (c *countsRows) put(t *tally, to checkpoint) (err error) {
+	if c.gathered != nil {
+		c.gathered = nil
+		defer func() { c.spoiled = err }()
 	}
 	batch := c.NewBatch()
 	defer batch.Close()
@@ -127,7 +162,7 @@ func (c *countsRows) fold(ctx context.Context, commits []eventstore.Commit) erro
 	for day, sequence := range t.days {
 		_ = batch.Set(appendDay([]byte{keyDay}, day), binary.BigEndian.AppendUint64(nil, sequence), nil)
 	}
-	if err := c.write(batch, to, len(commits), entries); err != nil {
+	if err := c.write(batch, to, t.commits, int(t.events)); err != nil {
 		return err
 	}
 	c.keep(sums)
@@ -190,6 +225,7 @@ type tally struct {
 	closed  map[domain.Cohort]closure
 	days    map[domain.Day]uint64
 	lastDay domain.Day // the last one with a first commit
+	commits int
 	events  uint64
 }
 

@@ -236,7 +236,7 @@ func TestCountsFollowFromTheLedger(t *testing.T) {
 			}
 			check("incremental")
 			runner := NewRunner(a.ledger, c)
-			if err := runner.Rebuild(t.Context(), "counts", nil); err != nil {
+			if _, err := runner.Rebuild(t.Context(), "counts", RebuildOptions{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			check("rebuilt")
@@ -246,7 +246,7 @@ func TestCountsFollowFromTheLedger(t *testing.T) {
 
 func digestOf(t *testing.T, r rows) map[string][32]byte {
 	t.Helper()
-	sums, err := r.digest(r.base().DB)
+	sums, err := r.digest(t.Context(), r.base().DB)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -69,8 +70,12 @@ type database struct {
 	last    checkpoint    // the fold's own copy
 	unsaved struct{ commits, entries int }
 
+	unread  bool  // nobody reads this generation yet
+	spoiled error // why something that was folded was not written: nothing goes on from here
+
 	lookup  lookup
 	memory  *memory               // nil: rows are written at once
+	sorter  *sorter               // of a generation whose rows are sorted until somebody reads it, or nil
 	table   sstable.WriterOptions // of tables that are given to Pebble whole
 	trouble atomic.Pointer[error] // the last error of a background job
 
@@ -144,7 +149,11 @@ func (c checkpoint) recordedAt() time.Time {
 // version edit rolls the MANIFEST (which holds the bounds of tables). Nothing is
 // compressed where values are sealed or hashed, so that a search for bytes in
 // the files finds what is there.
-func openDatabase(view, dir string, version uint32, compress bool, o Options) (db *database, err error) {
+//
+// A sorted database is for rows that nobody reads until they are all there. It takes
+// runs of them from its [sorter] and leaves them as they are.
+func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error) {
+	view, o := g.name, g.options
 	db = &database{view: view, dir: dir, fs: o.FS}
 	// Pebble takes the memtables out of the cache.
 	cache := pebble.NewCache(o.CacheBytes + memTables*int64(o.MemTableBytes))
@@ -183,8 +192,15 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 	}
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		if !compress {
+		if !g.compress {
 			options.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		}
+	}
+	if sorted {
+		options.DisableAutomaticCompactions = true
+		options.L0StopWritesThreshold = math.MaxInt32
+		if err := removeUnnamed(o.FS, dir); err != nil {
+			return nil, fmt.Errorf("open the view %s: %w", view, err)
 		}
 	}
 	defer func() {
@@ -197,14 +213,17 @@ func openDatabase(view, dir string, version uint32, compress bool, o Options) (d
 		return nil, openError(view, err)
 	}
 	db.table = options.MakeWriterOptions(0, db.TableFormat())
-	db.last.version = version
+	if sorted {
+		db.sorter = &sorter{db: db, bytes: 3 * int(o.MemTableBytes)}
+	}
+	db.last.version = uint32(g.version)
 	value, err := db.get(checkpointKey)
 	if err == nil && value != nil {
 		stored, ok := decodeCheckpoint(value)
 		switch {
 		case !ok:
 			err = &ViewError{View: view, Err: ErrCorrupt}
-		case stored.version != version:
+		case int(stored.version) > g.version || int(stored.version) < g.reads:
 			err = &ViewError{View: view, Err: ErrVersion}
 		}
 		db.last = stored
@@ -267,11 +286,17 @@ func (db *database) write(rows *pebble.Batch, to checkpoint, commits, entries in
 	if err := rows.Set(checkpointKey, to.encode(), nil); err != nil {
 		return fmt.Errorf("write the view %s: %w", db.view, err)
 	}
+	if db.sorter != nil {
+		err := db.sorter.add(rows)
+		if err == nil {
+			db.advance(to)
+		}
+		return err
+	}
 	if err := db.apply(rows); err != nil {
 		return err
 	}
-	db.last = to
-	db.at.Store(to.sequence)
+	db.advance(to)
 	db.unsaved.commits += commits
 	db.unsaved.entries += entries
 	if db.unsaved.commits < flushCommits && db.unsaved.entries < flushEntries {
@@ -282,6 +307,11 @@ func (db *database) write(rows *pebble.Batch, to checkpoint, commits, entries in
 		return fmt.Errorf("flush the view %s: %w", db.view, err)
 	}
 	return nil
+}
+
+func (db *database) advance(to checkpoint) {
+	db.last = to
+	db.at.Store(to.sequence)
 }
 
 func (db *database) apply(rows *pebble.Batch) error {
@@ -334,6 +364,9 @@ func (db *database) close() error {
 func (db *database) discard() error {
 	if db.memory != nil {
 		db.memory.done.Wait()
+	}
+	if db.sorter != nil {
+		_ = db.sorter.wait() // nothing is written into files that are let go of
 	}
 	db.lookup.forget()
 	if err := db.Close(); err != nil {

@@ -56,6 +56,13 @@ var (
 	// ErrRebuilding: the view is being rebuilt or verified already.
 	ErrRebuilding = errors.New("it is being rebuilt or verified already")
 
+	// ErrStopped: somebody stopped the rebuild.
+	ErrStopped = errors.New("the rebuild was stopped; what was built stays, and the next rebuild goes on there")
+
+	// ErrFolding: the view is being folded anew, and cannot answer until then. See
+	// [FoldingError].
+	ErrFolding = errors.New("the view is being folded anew from the ledger")
+
 	// ErrTooManyRows: a query asks for more than a million rows.
 	ErrTooManyRows = errors.New("that would be more than a million rows; ask for fewer days or fewer groupings")
 )
@@ -78,6 +85,25 @@ func (e *ViewError) Error() string {
 
 // Unwrap returns both the sentinel and the cause.
 func (e *ViewError) Unwrap() []error { return []error{e.Err, e.Cause} }
+
+// FoldingError says that a view cannot answer yet, because it is folded anew: its
+// files are missing, could not be read, or lag far behind. It counts as [ErrFolding].
+type FoldingError struct {
+	View  string
+	Done  uint64 // commits
+	Total uint64 // 0 when nobody knows yet
+}
+
+func (e *FoldingError) Error() string {
+	s := fmt.Sprintf("the view %s is being folded anew from the ledger", e.View)
+	if e.Total > 0 {
+		s += fmt.Sprintf(", %d of %d commits so far", e.Done, e.Total)
+	}
+	return s + "; ask again in a while"
+}
+
+// Is makes a FoldingError an [ErrFolding].
+func (e *FoldingError) Is(target error) bool { return target == ErrFolding }
 
 // SequenceError says that a commit does not follow what a view has folded. It
 // counts as [ErrSequence].

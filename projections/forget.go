@@ -24,7 +24,21 @@ const forgetChunk = 4096
 //
 // Errors: [ErrUnknownFreeze] before the register has folded that the photo IDs
 // are complete; [ErrPinned].
+//
+// A generation that is being built and has not come so far goes on from the
+// beginning: it may have folded tokens that the ledger had not ended then.
 func (r *Register) Purge(ctx context.Context, freeze domain.UUID) (Purged, error) {
+	defer r.looks.away()()
+	if err := r.removeUnusable(); err != nil {
+		return Purged{}, err
+	}
+	err := r.eachBeside(func(rows *registerRows) error {
+		_, err := rows.purge(ctx, unlocked{}, freeze)
+		return err
+	})
+	if err != nil {
+		return Purged{}, err
+	}
 	rows := r.reading()
 	defer rows.readers.RUnlock()
 	return rows.purge(ctx, &r.folding, freeze)

@@ -437,6 +437,24 @@ func (a *author) history(steps int) {
 	a.land()
 }
 
+// running returns a runner that follows a ledger with views until stop is called.
+func running(t testing.TB, ledger Ledger, views ...View) (r *Runner, stop func()) {
+	t.Helper()
+	r = NewRunner(ledger, views...)
+	r.Patience = 50 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return r, stop
+}
+
 // crash returns what a power cut would leave of a disk: a copy of its files.
 func crash(t testing.TB, disk vfs.FS, dir string) vfs.FS {
 	t.Helper()

@@ -137,9 +137,12 @@ func (m *memory) full() bool {
 
 func newMemory(rows int) *memory { return &memory{limit: rows, newest: newLayer(rows)} }
 
-// drain writes all that is remembered, before rows are read in order or written
-// past the memory.
+// drain writes all that is remembered or gathered, before rows are read in order or
+// written past the memory.
 func (db *database) drain() error {
+	if db.sorter != nil {
+		return db.sorter.drain()
+	}
 	m := db.memory
 	if m == nil {
 		return nil

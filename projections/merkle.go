@@ -43,10 +43,11 @@ type merkleRows struct {
 
 // OpenMerkle opens the tree in dir, or makes an empty one.
 //
-// Errors: [ErrLocked], and as [ViewError] [ErrCorrupt] and [ErrVersion].
+// What cannot be read is not an error: see [View.Unusable]. Errors: [ErrLocked].
 func OpenMerkle(dir string, options ...Options) (*Merkle, error) {
 	m := &Merkle{}
-	m.name, m.version, m.root, m.options, m.open = "merkle", merkleVersion, dir, only(options), loadMerkle
+	m.keeping = keeping{name: "merkle", version: merkleVersion, reads: merkleVersion, root: dir, options: only(options)}
+	m.open = loadMerkle
 	if err := m.load(); err != nil {
 		return nil, err
 	}
@@ -186,6 +187,6 @@ func (m *Merkle) Leaves(after, through uint64) ([]evidence.Hash, error) {
 	})
 }
 
-func (m *merkleRows) digest(from pebble.Reader) (map[string][32]byte, error) {
-	return digestParts(m.view, from, map[byte]string{keyHash: "hashes"}, nil)
+func (m *merkleRows) digest(ctx context.Context, from pebble.Reader) (map[string][32]byte, error) {
+	return digestParts(ctx, m.view, from, map[byte]string{keyHash: "hashes"}, nil)
 }

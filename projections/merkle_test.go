@@ -213,7 +213,7 @@ func TestMerkleNoticesChangedRows(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, v, err)
 		}
 		runner := NewRunner(ledger, m)
-		if err := runner.Rebuild(t.Context(), "merkle", nil); err != nil {
+		if _, err := runner.Rebuild(t.Context(), "merkle", RebuildOptions{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if v, err = m.verify(t.Context(), ledger, nil); err != nil || len(v.Mismatches) > 0 {

@@ -12,9 +12,10 @@ import (
 	"bahi/evidence"
 )
 
-// verify makes the tree anew from the ledger and compares hash by hash.
-func (m *Merkle) verify(ctx context.Context, from Ledger, progress func(done, total uint64)) (Verification, error) {
-	return m.Recompute(ctx, from, nil, progress)
+// recompute makes the tree anew from the ledger and compares hash by hash.
+func (m *merkleRows) recompute(ctx context.Context, from Ledger, at *pebble.Snapshot, through uint64, told *meter) ([]Mismatch, error) {
+	told.step(StepChecking, 0, through)
+	return m.compare(ctx, from, at, through, nil, told.folded)
 }
 
 // Recompute makes the tree anew from the ledger, through what the view has folded,
@@ -31,11 +32,21 @@ func (m *Merkle) Recompute(ctx context.Context, from Ledger, see func(eventstore
 	snapshot, through := rows.NewSnapshot(), rows.last.sequence
 	m.folding.Unlock()
 	defer snapshot.Close()
-
 	v = Verification{View: m.name, Through: through, Mismatches: []Mismatch{}}
-	stored, err := snapshot.NewIter(&pebble.IterOptions{LowerBound: []byte{keyHash}, UpperBound: []byte{keyHash + 1}})
+	found, err := rows.compare(ctx, from, snapshot, through, see, func(done, _ uint64) {
+		if progress != nil {
+			progress(done, through)
+		}
+	})
+	v.Mismatches = append(v.Mismatches, found...)
+	return v, err
+}
+
+func (m *merkleRows) compare(ctx context.Context, from Ledger, at *pebble.Snapshot, through uint64, see func(eventstore.Commit, *evidence.Edge) error, tell func(done, entries uint64)) (found []Mismatch, err error) {
+	differ := func(what string) { found = append(found, Mismatch{View: m.view, What: what}) }
+	stored, err := at.NewIter(&pebble.IterOptions{LowerBound: []byte{keyHash}, UpperBound: []byte{keyHash + 1}})
 	if err != nil {
-		return v, readError(rows.view, err)
+		return nil, readError(m.view, err)
 	}
 	defer func() { err = closing(stored, err) }()
 
@@ -43,7 +54,7 @@ func (m *Merkle) Recompute(ctx context.Context, from Ledger, see func(eventstore
 	c.rows.First()
 	head, err := from.Head(ctx)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	err = foldThrough(ctx, from, 0, min(head, through), func(ctx context.Context, commits ...eventstore.Commit) error {
 		for _, commit := range commits {
@@ -55,7 +66,7 @@ func (m *Merkle) Recompute(ctx context.Context, from Ledger, see func(eventstore
 			}
 		}
 		return ctx.Err()
-	}, progress)
+	}, tell)
 	switch {
 	case err != nil:
 	case c.edge.Size() < through:
@@ -64,17 +75,16 @@ func (m *Merkle) Recompute(ctx context.Context, from Ledger, see func(eventstore
 		c.differ(through+1, "the view has hashes of more")
 	}
 	if damaged := stored.Error(); damaged != nil {
-		damaged = readError(rows.view, damaged)
+		damaged = readError(m.view, damaged)
 		if !errors.Is(damaged, ErrCorrupt) {
-			return v, damaged
+			return found, damaged
 		}
-		v.Mismatches = append(v.Mismatches, Mismatch{View: m.name, What: damaged.Error()})
+		differ(damaged.Error())
 	}
 	if c.mismatches > 0 {
-		what := fmt.Sprintf("from commit %d on, %d of the hashes differ from what the ledger says: %s", c.first, c.mismatches, c.what)
-		v.Mismatches = append(v.Mismatches, Mismatch{View: m.name, What: what})
+		differ(fmt.Sprintf("from commit %d on, %d of the hashes differ from what the ledger says: %s", c.first, c.mismatches, c.what))
 	}
-	return v, err
+	return found, err
 }
 
 // treeComparison holds a tree that grows against the rows of one that is kept, which

@@ -50,10 +50,11 @@ type peopleRows struct {
 
 // OpenPeople opens the people view in dir, or makes an empty one.
 //
-// Errors: [ErrLocked], and as [ViewError] [ErrCorrupt] and [ErrVersion].
+// What cannot be read is not an error: see [View.Unusable]. Errors: [ErrLocked].
 func OpenPeople(dir string, options ...Options) (*People, error) {
 	p := &People{}
-	p.name, p.version, p.root, p.options, p.open = "people", peopleVersion, dir, only(options), loadPeople
+	p.keeping = keeping{name: "people", version: peopleVersion, reads: peopleVersion, sorts: true, root: dir, options: only(options)}
+	p.open = loadPeople
 	if err := p.load(); err != nil {
 		return nil, err
 	}

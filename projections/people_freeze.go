@@ -61,6 +61,9 @@ func (c *peopleChange) freeze(batch *pebble.Batch, o domain.FreezeOrdered, liste
 	if _, here := c.freezes[o.Freeze]; known || here {
 		return nil
 	}
+	if err := c.rows.drain(); err != nil { // what is here is looked for
+		return err
+	}
 	f := frozen{purged: true} // unless something of them is here
 	c.closed = c.closing(o)
 	for _, size := range o.Cohorts {

@@ -169,7 +169,7 @@ func TestPeopleFollowFromTheLedger(t *testing.T) {
 			if err != nil || len(v.Mismatches) > 0 {
 				t.Fatalf("verify: %+v %v", v, err)
 			}
-			if err := NewRunner(a.ledger, p).Rebuild(t.Context(), "people", nil); err != nil {
+			if _, err := NewRunner(a.ledger, p).Rebuild(t.Context(), "people", RebuildOptions{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			checkPeople(t, a, p)
@@ -287,7 +287,7 @@ func TestPurgeLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	err = NewRunner(a.ledger, p).Rebuild(t.Context(), "people", func(done, total uint64) {
+	_, err = NewRunner(a.ledger, p).Rebuild(t.Context(), "people", RebuildOptions{}, func(at Progress) {
 		p.folding.Lock()
 		building := p.building
 		p.folding.Unlock()
@@ -297,7 +297,7 @@ func TestPurgeLeavesNothing(t *testing.T) {
 			}
 		}
 		if left := grep(t, dir, frozen...); len(left) > 0 {
-			t.Errorf("after %d of %d commits in %v", done, total, left)
+			t.Errorf("after %d of %d commits in %v", at.Done, at.Total, left)
 		}
 	})
 	if err != nil {
@@ -421,8 +421,8 @@ func TestFreezeDuringRebuild(t *testing.T) {
 	defer p.Close()
 	frozen := sealedOf(a, func(c domain.Cohort) bool { return c.District == 208 })
 	var freeze domain.UUID
-	err := NewRunner(a.ledger, p).Rebuild(t.Context(), "people", func(done, total uint64) {
-		if freeze != (domain.UUID{}) || done < total {
+	_, err := NewRunner(a.ledger, p).Rebuild(t.Context(), "people", RebuildOptions{}, func(at Progress) {
+		if freeze != (domain.UUID{}) || at.Done < at.Total || at.Total == 0 {
 			return
 		}
 		p.folding.Lock()
@@ -485,7 +485,7 @@ func TestReadersThroughSwaps(t *testing.T) {
 	}
 	runner := NewRunner(a.ledger, p)
 	for range 3 {
-		if err := runner.Rebuild(t.Context(), "people", nil); err != nil {
+		if _, err := runner.Rebuild(t.Context(), "people", RebuildOptions{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -558,14 +558,13 @@ func TestPurgeWhileARebuildBegins(t *testing.T) {
 	if err := CatchUp(t.Context(), a.ledger, p, nil); err != nil {
 		t.Fatal(err)
 	}
-	next, number, err := p.begin()
-	if err != nil {
+	if p.building, err = p.beside(p.dir(p.number + 1)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Purge(t.Context(), freeze); err != nil {
 		t.Error(err)
 	}
-	if err := errors.Join(p.abandon(next, number), p.Close()); err != nil {
+	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -28,19 +28,20 @@ type Purged struct {
 // cohorts, and waits for readers that hold such files open until ctx ends.
 //
 // Errors: [ErrUnknownFreeze] before the order is folded; [ErrPinned].
-func (p *People) Purge(ctx context.Context, freeze domain.UUID) (Purged, error) {
-	p.folding.Lock()
-	building := p.building
-	if building != nil {
-		building.readers.RLock()
+func (p *People) Purge(ctx context.Context, freeze domain.UUID) (outcome Purged, err error) {
+	defer p.looks.away()()
+	if err := p.removeUnusable(); err != nil {
+		return Purged{}, err
 	}
-	p.folding.Unlock()
-	if building != nil {
-		defer building.readers.RUnlock()
+	err = p.eachBeside(func(r *peopleRows) error {
 		// One that has only begun is told the orders before it folds anything.
-		if _, err := building.purge(ctx, freeze); err != nil && !errors.Is(err, ErrUnknownFreeze) {
-			return Purged{}, err
+		if outcome, err = r.purge(ctx, freeze); errors.Is(err, ErrUnknownFreeze) {
+			return nil
 		}
+		return err
+	})
+	if err != nil {
+		return Purged{}, err
 	}
 	rows := p.reading()
 	defer rows.readers.RUnlock()

@@ -4,45 +4,321 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"bahi/eventstore"
 )
 
 // almost is how many commits a rebuild may be behind when the live generation
 // stops for it.
 const almost = 64
 
-// Rebuild folds a view anew from the ledger, beside the live generation, and
-// swaps it in: readers notice nothing, and a freeze that lands meanwhile holds in
-// both. What was built before an error, or before ctx ended, is removed. Progress,
-// when not nil, is told how many commits are folded of how many.
-//
-// Errors: [ErrUnknownView]; [ErrRebuilding]; those of [Runner.Run].
-func (r *Runner) Rebuild(ctx context.Context, name string, progress func(done, total uint64)) error {
-	v, err := r.view(name)
+// Rebuilt is the outcome of a rebuild.
+type Rebuilt struct {
+	View      string   `json:"view"`
+	Through   uint64   `json:"through"`                  // the ledger sequence through which the new generation is folded
+	Events    uint64   `json:"events"`                   // that were folded for it now
+	Seconds   float64  `json:"seconds"`                  // that it took
+	Continued uint64   `json:"continued_from,omitempty"` // where an unfinished rebuild had come to; 0 when it began at the first commit
+	Anew      string   `json:"anew,omitempty"`           // why what there was of an unfinished one was thrown away
+	Compared  Compared `json:"compared"`
+	Differs   []string `json:"differs,omitempty"` // in what, or why it could not be compared
+	Digest    string   `json:"digest,omitempty"`  // of what the rows mean, in hexadecimal
+	Swapped   bool     `json:"swapped"`           // readers see the new generation
+}
+
+// Compared says how a new generation compares with the live one.
+type Compared string
+
+// The outcomes of a comparison. Where the two are different, or the live one cannot
+// be read, the new one is held against the ledger a second time before it takes over.
+const (
+	Equal     Compared = "equal"
+	Different Compared = "different"
+	Damaged   Compared = "damaged" // the live one cannot be read to its end
+	NoLive    Compared = "no live" // there is none to compare with, or it stands at another sequence
+)
+
+// ErrUncertain: a new generation differs from the live one and from what the ledger
+// says. Nothing is swapped.
+var ErrUncertain = errors.New("two foldings of the same ledger differ: look into the machine's memory and disk, then rebuild again")
+
+// rebuild goes on with the next generation, or begins one, and swaps it in. What is
+// built stays for the next time when ctx ends or the ledger cannot be read.
+func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, tell func(Progress)) (out Rebuilt, err error) {
+	if !g.working.TryLock() {
+		return out, fmt.Errorf("rebuild the view %s: %w", g.name, ErrRebuilding)
+	}
+	defer g.working.Unlock()
+	m := newMeter(g.name, tell)
+	for {
+		out, err = g.rebuildOnce(ctx, from, m)
+		if !errors.Is(err, errGone) {
+			break
+		}
+		g.forget("a freeze was carried out meanwhile, of people that it had folded already")
+	}
+	out.View, out.Events, out.Seconds = g.name, m.entries, time.Since(m.began).Seconds()
+	return out, err
+}
+
+func (g *generations[T, R]) rebuildOnce(ctx context.Context, from Ledger, m *meter) (out Rebuilt, err error) {
+	b, err := g.begin(ctx, from, &out)
+	if err != nil {
+		return out, err
+	}
+	defer func() {
+		if err != nil {
+			err = g.leave(ctx, b, err)
+		}
+	}()
+	if err = g.approach(ctx, from, b, m); err != nil {
+		return out, err
+	}
+	if err = g.arrange(ctx, from, b, m); err != nil {
+		return out, err
+	}
+	if err = g.approach(ctx, from, b, m); err != nil {
+		return out, err
+	}
+	if err = g.compareWithLive(ctx, from, b, m, &out); err != nil {
+		return out, err
+	}
+	if err = g.approach(ctx, from, b, m); err != nil {
+		return out, err
+	}
+	return out, g.swap(ctx, from, b, &out)
+}
+
+// begin returns the next generation: the unfinished one, when it was folded from
+// this ledger, or an empty one. From here on it is told every order.
+func (g *generations[T, R]) begin(ctx context.Context, from Ledger, out *Rebuilt) (*beside[R], error) {
+	g.folding.Lock()
+	b := g.building
+	g.folding.Unlock()
+	if b != nil {
+		if err := belongs(ctx, from, g.name, b.rows.base().last); errors.Is(err, ErrOtherLedger) {
+			if err := b.remove(); err != nil {
+				return nil, err
+			}
+			g.forget(ErrOtherLedger.Error())
+			b = nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	g.folding.Lock()
+	if b == nil {
+		var err error
+		if b, err = g.beside(g.dir(g.number + 1)); err != nil {
+			g.folding.Unlock()
+			return nil, err
+		}
+		g.building = b
+	}
+	out.Anew, g.anew = g.anew, ""
+	out.Continued = b.at.Load()
+	g.folding.Unlock()
+	head, err := from.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b, g.foretell(ctx, from, b, head)
+}
+
+// beside makes an empty generation.
+func (g *generations[T, R]) beside(dir string) (*beside[R], error) {
+	if err := g.options.FS.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("rebuild the view %s: %w", g.name, err)
+	}
+	r, err := g.openGeneration(dir, true)
+	if err != nil {
+		return nil, err
+	}
+	return newBeside(r, dir), nil
+}
+
+// forget lets go of a next generation that was removed, and remembers why.
+func (g *generations[T, R]) forget(why string) {
+	g.folding.Lock()
+	defer g.folding.Unlock()
+	g.building, g.anew = nil, why
+}
+
+// foretell tells a generation the orders of the ledger through a sequence.
+func (g *generations[T, R]) foretell(ctx context.Context, from Ledger, b *beside[R], through uint64) error {
+	orders, err := readOrders(ctx, from, through)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.rebuilds, name)
-	}()
-	return v.rebuild(ctx, r.ledger, func(done, total uint64) {
-		r.mu.Lock()
-		r.rebuilds[name] = progressing{done, total}
-		r.mu.Unlock()
-		if progress != nil {
-			progress(done, total)
+	return b.work(func() error { return b.rows.foresee(orders) })
+}
+
+// leave keeps what a rebuild that stops has built, so that the next goes on there.
+// When nobody can say what of it is in the files, it is removed.
+func (g *generations[T, R]) leave(ctx context.Context, b *beside[R], why error) error {
+	if errors.Is(why, errGone) {
+		return why
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	damaged := errors.As(why, new(*ViewError)) || errors.Is(why, ErrUncertain)
+	if !damaged && b.flush(ctx) == nil {
+		return why
+	}
+	err := b.remove()
+	g.forget("what there was of it could not be written to its end")
+	return errors.Join(why, err)
+}
+
+// approach folds until the generation is almost where the live one is.
+func (g *generations[T, R]) approach(ctx context.Context, from Ledger, b *beside[R], m *meter) error {
+	for {
+		target, err := g.target(ctx, from, b)
+		if err != nil {
+			return err
 		}
+		done := b.at.Load()
+		if target <= done+almost && (done > 0 || target == 0) {
+			return nil
+		}
+		m.step(StepFolding, done, target)
+		if err := b.fold(ctx, from, target, m.folded); err != nil {
+			return err
+		}
+	}
+}
+
+// target returns how far the generation has to be folded. A live one that is empty or
+// cannot be read is folded by nobody, so nobody tells the ledger's orders as they come.
+func (g *generations[T, R]) target(ctx context.Context, from Ledger, b *beside[R]) (uint64, error) {
+	head, err := from.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if folded := g.Folded(); g.Unusable() == nil && folded > 0 {
+		return min(head, folded), nil
+	}
+	return head, g.foretell(ctx, from, b, head)
+}
+
+// arrange makes of a generation that was folded for nobody one that is read: its runs
+// become one, and it is opened as it will be at every start.
+func (g *generations[T, R]) arrange(ctx context.Context, from Ledger, b *beside[R], m *meter) error {
+	m.step(StepMerging, 0, 0)
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	sorter := b.rows.base().sorter
+	if sorter == nil {
+		return b.work(func() error {
+			b.rows.base().unread = false
+			return nil
+		})
+	}
+	for {
+		err := b.long(ctx, func(ctx context.Context) error {
+			if err := flushed(ctx, b.rows); err != nil {
+				return err
+			}
+			return sorter.merge(ctx)
+		})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errInterrupted) {
+			return err
+		}
+	}
+	if err := g.reopen(b); err != nil {
+		return err
+	}
+	head, err := from.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return g.foretell(ctx, from, b, head)
+}
+
+// reopen opens a sorted generation as an ordinary one. What it was told of orders that
+// it has not folded is to be told again.
+func (g *generations[T, R]) reopen(b *beside[R]) error {
+	return b.work(func() error {
+		if err := flushed(context.Background(), b.rows); err != nil {
+			return err
+		}
+		err := b.rows.base().discard()
+		if err == nil {
+			b.rows, err = g.openGeneration(b.dir, false)
+		}
+		if err != nil {
+			b.gone = true
+			return errors.Join(err, g.options.FS.RemoveAll(b.dir))
+		}
+		return nil
 	})
 }
 
+// swap makes the next generation the live one, and removes the old.
+func (g *generations[T, R]) swap(ctx context.Context, from Ledger, b *beside[R], out *Rebuilt) error {
+	g.folding.Lock()
+	old, oldDir := R(g.live.Load()), g.dir(g.number)
+	usable := g.Unusable() == nil
+	err := func() error {
+		if usable {
+			if err := b.fold(ctx, from, old.base().last.sequence, nil); err != nil {
+				return err
+			}
+		}
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+		return g.point(g.number + 1)
+	}()
+	if err != nil {
+		g.folding.Unlock()
+		return err
+	}
+	out.Through, out.Swapped = b.at.Load(), true
+	g.live.Store((*T)(b.rows))
+	g.unusable.Store(nil)
+	g.building, g.number = nil, g.number+1
+	g.folding.Unlock()
+	if err := g.retire(old, oldDir); err != nil {
+		return err
+	}
+	return g.Settle(ctx)
+}
+
+// retire removes a generation that was live, when its last reader has left.
+func (g *generations[T, R]) retire(r R, dir string) error {
+	r.base().readers.Lock() // for good; it waits for readers, and for a purge
+	err := errors.Join(r.base().discard(), g.options.FS.RemoveAll(dir))
+	if err != nil {
+		return fmt.Errorf("remove a generation of the view %s: %w", g.name, err)
+	}
+	return nil
+}
+
+// drop removes what an unfinished rebuild has left, and tells whether there was
+// anything.
+func (g *generations[T, R]) drop() (bool, error) {
+	if !g.working.TryLock() {
+		return false, fmt.Errorf("throw away what is built of the view %s: %w", g.name, ErrRebuilding)
+	}
+	defer g.working.Unlock()
+	g.folding.Lock()
+	b := g.building
+	g.building, g.anew = nil, ""
+	g.folding.Unlock()
+	if b == nil {
+		return false, nil
+	}
+	return true, b.remove()
+}
+
 // Discard removes a view's directory, so that opening it and catching up folds it
-// from the beginning: the way to rebuild a view that cannot be opened. The error
-// is [ErrLocked] while somebody has it open.
+// from the beginning. The error is [ErrLocked] while somebody has it open.
 func Discard(dir string, options ...Options) error {
 	o := only(options).withDefaults()
 	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
@@ -56,115 +332,4 @@ func Discard(dir string, options ...Options) error {
 		return err
 	}
 	return errors.Join(o.FS.RemoveAll(dir), lock.Close())
-}
-
-// begin opens an empty generation beside the live one. From here on the fold and
-// Foresee tell it every freeze.
-func (g *generations[T, R]) begin() (next R, number uint64, err error) {
-	g.folding.Lock()
-	defer g.folding.Unlock()
-	if g.building != nil {
-		return nil, 0, fmt.Errorf("rebuild the view %s: %w", g.name, ErrRebuilding)
-	}
-	number = g.number + 1
-	if err := g.options.FS.RemoveAll(g.dir(number)); err != nil {
-		return nil, 0, fmt.Errorf("rebuild the view %s: %w", g.name, err)
-	}
-	if next, err = g.openGeneration(number); err != nil {
-		return nil, 0, err
-	}
-	g.building, g.disturbed = next, false
-	return next, number, nil
-}
-
-// abandon removes the generation that begin opened.
-func (g *generations[T, R]) abandon(next R, number uint64) error {
-	g.folding.Lock()
-	if g.building == next {
-		g.building = nil
-	}
-	g.folding.Unlock()
-	return g.remove(next, number)
-}
-
-func (g *generations[T, R]) remove(r R, number uint64) error {
-	r.base().readers.Lock() // for good; it waits for readers, and for a purge
-	err := errors.Join(r.base().discard(), g.options.FS.RemoveAll(g.dir(number)))
-	if err != nil {
-		return fmt.Errorf("remove a generation of the view %s: %w", g.name, err)
-	}
-	return nil
-}
-
-func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, progress func(done, total uint64)) (err error) {
-	next, number, err := g.begin()
-	if err != nil {
-		return err
-	}
-	swapped := false
-	defer func() {
-		if !swapped {
-			err = errors.Join(err, g.abandon(next, number))
-		}
-	}()
-	head, err := from.Head(ctx)
-	if err != nil {
-		return err
-	}
-	if err := g.foretell(ctx, from, next, head); err != nil {
-		return err
-	}
-	for {
-		if err := g.foldInto(ctx, from, next, g.Folded(), progress); err != nil {
-			return err
-		}
-		if g.Folded() <= next.base().last.sequence+almost {
-			break
-		}
-	}
-	if err := next.base().flush(ctx); err != nil {
-		return err
-	}
-
-	g.folding.Lock()
-	old, oldNumber := R(g.live.Load()), g.number
-	err = g.foldInto(ctx, from, next, old.base().last.sequence, nil)
-	if err == nil {
-		err = next.base().flush(ctx)
-	}
-	if err == nil {
-		err = g.point(number)
-	}
-	if err != nil {
-		g.folding.Unlock()
-		return err
-	}
-	g.live.Store((*T)(next))
-	g.building, g.number, swapped = nil, number, true
-	g.folding.Unlock()
-	if err := g.remove(old, oldNumber); err != nil {
-		return err
-	}
-	return g.Settle(ctx)
-}
-
-// foretell tells a new generation the orders of the ledger through a sequence.
-func (g *generations[T, R]) foretell(ctx context.Context, from Ledger, next R, through uint64) error {
-	orders, err := readOrders(ctx, from, through)
-	if err != nil {
-		return err
-	}
-	g.folding.Lock()
-	defer g.folding.Unlock()
-	return next.foresee(orders)
-}
-
-func (g *generations[T, R]) foldInto(ctx context.Context, from Ledger, next R, through uint64, progress func(done, total uint64)) error {
-	fold := func(ctx context.Context, commits ...eventstore.Commit) error {
-		if err := next.base().follows(commits); err != nil {
-			return err
-		}
-		return next.fold(ctx, commits)
-	}
-	return foldThrough(ctx, from, next.base().last.sequence, through, fold, progress)
 }

@@ -82,12 +82,11 @@ type cohortState struct {
 // OpenRegister opens the register in dir, or makes an empty one. Keys opens the
 // tokens of registrations that it folds.
 //
-// Errors: [ErrLocked], and as [ViewError] [ErrCorrupt] and [ErrVersion].
+// What cannot be read is not an error: see [View.Unusable]. Errors: [ErrLocked].
 func OpenRegister(dir string, keys Keys, options ...Options) (*Register, error) {
 	r := &Register{}
-	r.name, r.version, r.root = "register", registerVersion, dir
+	r.keeping = keeping{name: "register", version: registerVersion, reads: registerVersion, root: dir, options: only(options).withDefaults()}
 	r.open = func(db *database) (*registerRows, error) { return loadRegister(db, keys, r.options) }
-	r.options = only(options).withDefaults()
 	if err := r.load(); err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func TestRegisterAnswers(t *testing.T) {
 					t.Fatalf("verify: %v %v", got, err)
 				}
 			}
-			if err := runner.Rebuild(t.Context(), "register", nil); err != nil {
+			if _, err := runner.Rebuild(t.Context(), "register", RebuildOptions{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			checkRegister(t, a.register.Now(), m, a.tokens)

@@ -4,48 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"bahi/eventstore"
 )
 
-// Ledger is what views are folded from: [eventstore.Store], or a ledger in
-// memory.
-type Ledger interface {
-	Read(ctx context.Context, r eventstore.Reading) iter.Seq2[eventstore.Commit, error]
-	Head(ctx context.Context) (uint64, error)
-}
-
-// A batch of commits is folded together: everything that waits, up to these.
-const (
-	batchCommits = 1 << 10
-	batchEntries = 1 << 14
-)
+// farBehind is how many commits a view may lack to be folded together with the
+// others. One that lacks more catches up by itself, and holds up nobody.
+const farBehind = batchCommits
 
 // Runner folds the ledger into views. Its methods are safe for concurrent use.
 type Runner struct {
-	ledger   Ledger
-	followed []View
+	// Rebuilt, when not nil, is told the outcome of every rebuild. It is set before
+	// Run is called.
+	Rebuilt func(Rebuilt, error)
+	// Patience is how long Wait waits for a view that is folded anew; 5 s when 0.
+	Patience time.Duration
+
+	ledger Ledger
+	turn   sync.Mutex     // held while a batch is folded, and while a view joins the followed
+	beside sync.WaitGroup // what Run does besides following
 
 	mu        sync.Mutex // protects what follows
-	attended  []View     // in addition to the followed ones
-	rebuilds  map[string]progressing
-	head      uint64 // the last commit that Run has seen
+	followed  []*follower
+	attended  []View
+	jobs      map[string]*job
+	told      uint64 // through which every view has folded the ledger, or was told its orders
+	trouble   error  // why the ledger cannot be read; it is tried again
 	stopped   error  // why Run ended
 	advancing chan struct{}
 }
 
-type progressing struct{ done, total uint64 }
+// follower is a view that follows the ledger, or is to.
+type follower struct {
+	view     View
+	admitted bool     // it was found to be of this ledger, and told the orders
+	joined   bool     // it is folded with the others
+	at       Progress // of one that is not
+	err      error    // why it is not, when it is not for being behind
+}
 
 // NewRunner returns a runner that, once it runs, follows the ledger with these
 // views.
 func NewRunner(ledger Ledger, views ...View) *Runner {
-	return &Runner{
-		ledger: ledger, followed: views, rebuilds: map[string]progressing{}, advancing: make(chan struct{}),
+	r := &Runner{ledger: ledger, jobs: map[string]*job{}, advancing: make(chan struct{})}
+	for _, v := range views {
+		r.followed = append(r.followed, &follower{view: v})
 	}
+	return r
 }
 
 // Attend adds views that somebody else folds, as the committer does its
@@ -56,39 +66,102 @@ func (r *Runner) Attend(views ...View) {
 	r.attended = append(r.attended, views...)
 }
 
-// Run folds the ledger into the followed views until ctx ends, which is no
-// error, or a view cannot be folded. It tells the views all orders first, and
-// purges from files that were put back from before a freeze what it had ended.
+// Run folds the ledger into the followed views until ctx ends, which is no error. It
+// tells the views all orders first, and purges from files that were put back from
+// before a freeze what it had ended. Beside that it folds anew what cannot be read or
+// is of an earlier version, and goes on with rebuilds that were stopped.
 //
-// Errors, as [ViewError]: [ErrOtherLedger]. A [TokensError]; those of the ledger.
+// A ledger that does not answer is asked again, later and later, and so is a view
+// that cannot be folded; the others go on. What no waiting mends ends Run: a hole in
+// the ledger, and commits that this program cannot read.
 func (r *Runner) Run(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			err = nil
-		}
+		cancel()
+		r.beside.Wait()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.stopped = err; err == nil {
 			r.stopped = errStopped
 		}
-		close(r.advancing)
-		r.advancing = make(chan struct{})
+		r.advance()
 	}()
-	if err := prepare(ctx, r.ledger, r.followed...); err != nil {
-		return err
-	}
-	for _, v := range r.followed {
-		if err := v.Settle(ctx); err != nil {
+	r.resume(ctx)
+	for wait := (pause{}); ; {
+		began := time.Now()
+		err := r.follow(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !mendable(err):
 			return err
 		}
+		r.note(func() { r.trouble = err })
+		if time.Since(began) > longestPause {
+			wait = pause{}
+		}
+		if wait.over(ctx) != nil {
+			return nil
+		}
+	}
+}
+
+var errStopped = errors.New("the views are not being folded; the ledger is closing")
+
+// mendable tells whether a ledger that was not read may be read later.
+func mendable(err error) bool {
+	for _, final := range []error{eventstore.ErrGap, eventstore.ErrMalformed, eventstore.ErrNewer, eventstore.ErrAhead, eventstore.ErrClosed} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return true
+}
+
+// pause is the time between two tries, which doubles.
+type pause struct{ next time.Duration }
+
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 30 * time.Second
+)
+
+func (p *pause) over(ctx context.Context) error {
+	p.next = min(max(2*p.next, firstPause), longestPause)
+	select {
+	case <-time.After(p.next):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// note changes what Wait looks at.
+func (r *Runner) note(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+	r.advance()
+}
+
+// advance wakes who waits. The runner's lock is held.
+func (r *Runner) advance() {
+	close(r.advancing)
+	r.advancing = make(chan struct{})
+}
+
+// follow admits views and folds the ledger into them until it cannot be read.
+func (r *Runner) follow(ctx context.Context) error {
+	after, err := r.admit(ctx)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	commits := make(chan result, 64)
 	go func() {
 		defer close(commits)
-		from := eventstore.Reading{After: least(r.followed), Follow: true}
-		for c, err := range r.ledger.Read(ctx, from) {
+		for c, err := range r.ledger.Read(ctx, eventstore.Reading{After: after, Follow: true}) {
 			select {
 			case commits <- result{c, err}:
 			case <-ctx.Done():
@@ -96,10 +169,11 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 			}
 		}
 	}()
+	r.note(func() { r.trouble = nil })
 	for {
-		batch, err := gather(ctx, commits)
-		if len(batch) > 0 {
-			if err := r.fold(ctx, batch); err != nil {
+		b, err := gather(ctx, commits)
+		if len(b.commits) > 0 {
+			if err := r.fold(ctx, b.commits); err != nil {
 				return err
 			}
 		}
@@ -109,228 +183,241 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 	}
 }
 
-var errStopped = errors.New("the views are not being folded; the ledger is closing")
-
-type result struct {
-	commit eventstore.Commit
-	err    error
-}
-
 // gather waits for a commit and takes what else is there.
-func gather(ctx context.Context, commits <-chan result) (batch []eventstore.Commit, err error) {
-	entries := 0
-	for len(batch) < batchCommits && entries < batchEntries {
+func gather(ctx context.Context, commits <-chan result) (b batch, err error) {
+	for !b.full() {
 		var next result
 		var ok bool
-		if len(batch) == 0 {
+		if len(b.commits) == 0 {
 			next, ok = <-commits
 		} else {
 			select {
 			case next, ok = <-commits:
 			default:
-				return batch, nil
+				return b, nil
 			}
 		}
 		if !ok {
 			if err := ctx.Err(); err != nil {
-				return batch, err
+				return b, err
 			}
-			return batch, errors.New("the reading of the ledger ended")
+			return b, errors.New("the reading of the ledger ended")
 		}
 		if next.err != nil {
-			return batch, next.err
+			return b, next.err
 		}
-		batch = append(batch, next.commit)
-		entries += len(next.commit.Entries)
+		b.add(next.commit)
 	}
-	return batch, nil
+	return b, nil
 }
 
-func (r *Runner) fold(ctx context.Context, batch []eventstore.Commit) error {
+// admit tells every view all orders, and lets those join that are not far behind. It
+// returns the sequence behind which the joined ones are to be followed. The error is
+// the ledger's.
+func (r *Runner) admit(ctx context.Context) (after uint64, err error) {
+	head, err := r.ledger.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	orders, err := readOrders(ctx, r.ledger, head)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range r.followed {
+		if err := f.view.Foresee(orders...); err != nil {
+			return 0, err
+		}
+		if f.admitted {
+			continue
+		}
+		f.admitted = true
+		err := belongs(ctx, r.ledger, f.view.Name(), f.view.checkpoint())
+		if err == nil {
+			err = f.view.Settle(ctx)
+		}
+		if err == nil && f.view.Unusable() == nil && f.view.Folded()+farBehind >= head {
+			r.note(func() { f.joined = true })
+			continue
+		}
+		r.note(func() { f.err = err })
+		r.beside.Go(func() { r.care(ctx, f) })
+	}
+	after = head
+	for _, f := range r.joined() {
+		after = min(after, f.view.Folded())
+	}
+	r.note(func() { r.told = max(r.told, head) })
+	return after, nil
+}
+
+// joined returns the views that are folded together.
+func (r *Runner) joined() (joined []*follower) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.followed {
+		if f.joined {
+			joined = append(joined, f)
+		}
+	}
+	return joined
+}
+
+// fold folds a batch into the views that have joined, and tells the others its orders.
+// A view that cannot be folded leaves. The error is of telling.
+func (r *Runner) fold(ctx context.Context, commits []eventstore.Commit) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	joined := r.joined()
+	for _, f := range r.followed {
+		if !slices.Contains(joined, f) {
+			if err := f.view.Foresee(ordersOf(commits)...); err != nil {
+				return err
+			}
+		}
+	}
 	var views errgroup.Group
-	for _, v := range r.followed {
+	for _, f := range joined {
 		views.Go(func() error {
-			fresh := batch
-			for folded := v.Folded(); len(fresh) > 0 && fresh[0].Sequence <= folded; {
+			fresh := commits
+			for folded := f.view.Folded(); len(fresh) > 0 && fresh[0].Sequence <= folded; {
 				fresh = fresh[1:]
 			}
-			return v.Fold(ctx, fresh...)
+			if err := f.view.Fold(ctx, fresh...); err != nil && ctx.Err() == nil {
+				r.note(func() { f.joined, f.err = false, err })
+				r.beside.Go(func() { r.care(ctx, f) })
+			}
+			return ctx.Err()
 		})
 	}
 	if err := views.Wait(); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.head = batch[len(batch)-1].Sequence
-	close(r.advancing)
-	r.advancing = make(chan struct{})
+	r.note(func() { r.told = max(r.told, commits[len(commits)-1].Sequence) })
 	return nil
 }
 
-// least returns the sequence through which all views have folded.
-func least(views []View) uint64 {
-	if len(views) == 0 {
-		return 0
+// care brings a view to where the others are, and lets it join them. It tries until
+// that is done.
+func (r *Runner) care(ctx context.Context, f *follower) {
+	for wait := (pause{}); ; {
+		err := r.bringUp(ctx, f)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		r.note(func() { f.err = err })
+		if wait.over(ctx) != nil {
+			return
+		}
 	}
-	folded := views[0].Folded()
-	for _, v := range views[1:] {
-		folded = min(folded, v.Folded())
-	}
-	return folded
 }
 
-// Wait returns when the followed views have folded through a sequence. The error
-// is Run's, when it ended, or ctx's.
-func (r *Runner) Wait(ctx context.Context, sequence uint64) error {
+func (r *Runner) bringUp(ctx context.Context, f *follower) error {
+	tell := func(p Progress) { r.note(func() { f.at = p }) }
+	r.mu.Lock()
+	damaged := errors.Is(f.err, ErrCorrupt)
+	r.mu.Unlock()
+	// An empty one is folded sorted, beside itself.
+	if damaged || f.view.Unusable() != nil || f.view.Folded() == 0 {
+		if _, err := r.Rebuild(ctx, f.view.Name(), RebuildOptions{}, tell); err != nil {
+			return err
+		}
+	}
+	if err := CatchUp(ctx, r.ledger, f.view, tell); err != nil {
+		return err
+	}
+	if err := f.view.Settle(ctx); err != nil {
+		return err
+	}
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	r.mu.Lock()
+	through := r.told
+	r.mu.Unlock()
+	if err := foldThrough(ctx, r.ledger, f.view.Folded(), through, f.view.Fold, nil); err != nil {
+		return err
+	}
+	r.note(func() { f.joined, f.err, f.at = true, nil, Progress{} })
+	return nil
+}
+
+// Wait returns when views have folded through a sequence: all that are followed, when
+// none is named. It waits a while for one that is folded anew, and then says how far
+// that is.
+//
+// Errors: a [FoldingError]; why a view cannot be folded, such as a [ViewError]; why
+// Run ended; ctx's.
+func (r *Runner) Wait(ctx context.Context, sequence uint64, views ...View) error {
+	return r.wait(ctx, func(f *follower) bool {
+		return len(views) > 0 && !slices.Contains(views, f.view) ||
+			f.view.Folded() >= sequence && f.view.Unusable() == nil
+	})
+}
+
+// WaitTold returns when every followed view has folded through a sequence or, when it
+// is folded anew, was told the orders through there: what a freeze ends is gone from
+// what is read, and kept nowhere from then on. Errors are those of Wait.
+func (r *Runner) WaitTold(ctx context.Context, sequence uint64) error {
+	return r.wait(ctx, func(f *follower) bool {
+		return f.view.Folded() >= sequence || !f.joined && f.admitted && r.told >= sequence
+	})
+}
+
+// wait returns when every followed view is good.
+func (r *Runner) wait(ctx context.Context, good func(*follower) bool) error {
+	patience := r.Patience
+	if patience == 0 {
+		patience = 5 * time.Second
+	}
+	var enough <-chan time.Time
 	for {
 		r.mu.Lock()
-		advancing, stopped := r.advancing, r.stopped
-		r.mu.Unlock()
-		if least(r.followed) >= sequence || len(r.followed) == 0 {
-			return nil
+		advancing, err, behind := r.advancing, r.stopped, (*follower)(nil)
+		ready := true
+		for _, f := range r.followed {
+			if good(f) {
+				continue
+			}
+			if ready = false; f.err != nil && err == nil {
+				err = f.err
+			}
+			if f.admitted && !f.joined {
+				behind = f
+			}
 		}
-		if stopped != nil {
-			return fmt.Errorf("wait for the views: %w", stopped)
+		var folding error
+		if behind != nil {
+			folding = &FoldingError{View: behind.view.Name(), Done: behind.at.Done, Total: behind.at.Total}
+		}
+		r.mu.Unlock()
+		switch {
+		case ready:
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait for the views: %w", err)
+		case folding != nil && enough == nil:
+			enough = time.After(patience)
 		}
 		select {
 		case <-advancing:
+		case <-enough:
+			if folding != nil {
+				return folding
+			}
+			enough = nil
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the views: %w", ctx.Err())
 		}
 	}
 }
 
-// CatchUp folds a view through the ledger's head as it is now. Progress, when not
-// nil, is told how many commits are folded of how many.
-//
-// Errors are those of [Runner.Run].
-func CatchUp(ctx context.Context, ledger Ledger, view View, progress func(done, total uint64)) error {
-	if err := prepare(ctx, ledger, view); err != nil {
-		return err
-	}
-	head, err := ledger.Head(ctx)
-	if err != nil {
-		return err
-	}
-	return foldThrough(ctx, ledger, view.Folded(), head, view.Fold, progress)
-}
-
-// foldThrough folds the commits behind after through a sequence in batches.
-func foldThrough(ctx context.Context, ledger Ledger, after, through uint64, fold func(context.Context, ...eventstore.Commit) error, progress func(done, total uint64)) error {
-	if after >= through {
-		return nil
-	}
-	var batch []eventstore.Commit
-	entries := 0
-	for c, err := range ledger.Read(ctx, eventstore.Reading{After: after, Through: through}) {
-		if err != nil {
-			return err
-		}
-		batch = append(batch, c)
-		entries += len(c.Entries)
-		if len(batch) < batchCommits && entries < batchEntries && c.Sequence < through {
-			continue
-		}
-		if err := fold(ctx, batch...); err != nil {
-			return err
-		}
-		batch, entries = batch[:0], 0
-		if progress != nil {
-			progress(c.Sequence, through)
-		}
-	}
-	return nil
-}
-
-// prepare checks that views belong to the ledger and tells them its orders.
-func prepare(ctx context.Context, ledger Ledger, views ...View) error {
-	head, err := ledger.Head(ctx)
-	if err != nil {
-		return err
-	}
-	for _, v := range views {
-		at := v.checkpoint()
-		if at.sequence > head {
-			return &ViewError{View: v.Name(), Err: ErrOtherLedger}
-		}
-		if at.sequence == 0 {
-			continue
-		}
-		for c, err := range ledger.Read(ctx, eventstore.Reading{After: at.sequence - 1, Through: at.sequence}) {
-			if err != nil {
-				return err
-			}
-			if (checkpoint{version: at.version}).after(c) != at {
-				return &ViewError{View: v.Name(), Err: ErrOtherLedger}
-			}
-		}
-	}
-	orders, err := readOrders(ctx, ledger, head)
-	if err != nil {
-		return err
-	}
-	for _, v := range views {
-		if err := v.Foresee(orders...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func readOrders(ctx context.Context, ledger Ledger, through uint64) (orders []eventstore.Commit, err error) {
-	if through == 0 {
-		return nil, nil
-	}
-	for c, err := range ledger.Read(ctx, eventstore.Reading{Through: through, Only: eventstore.Filter{Orders: true}}) {
-		if err != nil {
-			return nil, err
-		}
-		orders = append(orders, c)
-	}
-	return orders, nil
-}
-
-// ViewStatus is where a view stands.
-type ViewStatus struct {
-	Name     string `json:"name"`
-	Version  int    `json:"version"`
-	Folded   uint64 `json:"folded"`
-	Head     uint64 `json:"head"` // of the ledger
-	Lag      uint64 `json:"lag"`  // commits
-	Trouble  string `json:"trouble,omitempty"`
-	Building uint64 `json:"rebuilt,omitempty"`       // commits that a rebuild has folded
-	Total    uint64 `json:"rebuilt_total,omitempty"` // of how many
-}
-
-// Status tells where every view stands.
-func (r *Runner) Status(ctx context.Context) ([]ViewStatus, error) {
-	head, err := r.ledger.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var status []ViewStatus
-	for _, v := range r.views() {
-		s := ViewStatus{Name: v.Name(), Version: v.Version(), Folded: v.Folded(), Head: head}
-		s.Lag = head - min(head, s.Folded)
-		if err := v.trouble(); err != nil {
-			s.Trouble = err.Error()
-		}
-		r.mu.Lock()
-		s.Building, s.Total = r.rebuilds[s.Name].done, r.rebuilds[s.Name].total
-		if r.stopped != nil && r.stopped != errStopped && s.Trouble == "" {
-			s.Trouble = r.stopped.Error()
-		}
-		r.mu.Unlock()
-		status = append(status, s)
-	}
-	return status, nil
-}
-
 func (r *Runner) views() []View {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append(append([]View(nil), r.attended...), r.followed...)
+	all := slices.Clone(r.attended)
+	for _, f := range r.followed {
+		all = append(all, f.view)
+	}
+	return all
 }
 
 func (r *Runner) view(name string) (View, error) {

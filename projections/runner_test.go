@@ -45,7 +45,7 @@ func TestRunnerFollows(t *testing.T) {
 		}
 		checkPeople(t, a, p)
 		for _, view := range []string{"register", "people", "counts"} {
-			if err := r.Rebuild(ctx, view, func(uint64, uint64) { a.step(5) }); err != nil {
+			if _, err := r.Rebuild(ctx, view, RebuildOptions{}, func(Progress) { a.step(5) }); err != nil {
 				t.Fatal(err)
 			}
 			a.land()
@@ -68,7 +68,7 @@ func TestRunnerFollows(t *testing.T) {
 				t.Fatalf("%+v, head %d", s, head)
 			}
 		}
-		if err := r.Rebuild(ctx, "nobody", nil); !errors.Is(err, ErrUnknownView) {
+		if _, err := r.Rebuild(ctx, "nobody", RebuildOptions{}, nil); !errors.Is(err, ErrUnknownView) {
 			t.Fatal(err)
 		}
 		waiting, stop := context.WithTimeout(ctx, 10*time.Millisecond)
@@ -89,15 +89,28 @@ func TestRunnerFollows(t *testing.T) {
 	}
 }
 
-// A rebuild that is given up leaves nothing, and the view as it was.
+// A rebuild that is given up leaves the view as it was, and what it built for the
+// next time; thrown away, it leaves nothing.
 func TestRebuildGivenUp(t *testing.T) {
 	t.Parallel()
 	a, p, dir := populated(t, 401)
 	defer p.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	err := NewRunner(a.ledger, p).Rebuild(ctx, "people", func(uint64, uint64) { cancel() })
-	if !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
+	r := NewRunner(a.ledger, p)
+	_, err := r.Rebuild(ctx, "people", RebuildOptions{}, func(at Progress) {
+		if at.Done > 0 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || p.unfinished() == 0 {
+		t.Fatal(err, p.unfinished())
+	}
+	checkPeople(t, a, p)
+	if dropped, err := r.Abort(t.Context(), "people"); err != nil || !dropped || p.unfinished() > 0 {
+		t.Fatal(dropped, err)
+	}
+	if dropped, err := r.Abort(t.Context(), "people"); err != nil || dropped {
+		t.Fatal(dropped, err)
 	}
 	left, err := vfs.Default.List(dir)
 	if err != nil || len(left) != 3 { // the generation, CURRENT and LOCK

@@ -27,85 +27,15 @@ type Verification struct {
 const maxMismatches = 100
 
 // Verify recomputes a view from the whole ledger and compares: the counts cell by
-// cell with a plain sum over the events, the others with a generation folded
-// beside, part by part. It reads every row, so it finds damaged tables too.
-func (r *Runner) Verify(ctx context.Context, name string, progress func(done, total uint64)) (Verification, error) {
+// cell with a plain sum over the events, the tree hash by hash, the others with a
+// generation folded beside, part by part. It reads every row, so it finds damaged
+// tables too.
+func (r *Runner) Verify(ctx context.Context, name string, tell func(Progress)) (Verification, error) {
 	v, err := r.view(name)
 	if err != nil {
 		return Verification{}, err
 	}
-	return v.verify(ctx, r.ledger, progress)
-}
-
-func (g *generations[T, R]) verify(ctx context.Context, from Ledger, progress func(done, total uint64)) (Verification, error) {
-	for {
-		v, again, err := g.compare(ctx, from, progress)
-		if err != nil || !again {
-			return v, err
-		}
-	}
-}
-
-// compare compares the live generation with one folded beside. A freeze that
-// lands meanwhile closes cohorts in the latter before their time; then again is
-// true.
-func (g *generations[T, R]) compare(ctx context.Context, from Ledger, progress func(done, total uint64)) (v Verification, again bool, err error) {
-	next, number, err := g.begin()
-	if err != nil {
-		return v, false, err
-	}
-	defer func() { err = errors.Join(err, g.abandon(next, number)) }()
-
-	v = Verification{View: g.name, Mismatches: []Mismatch{}}
-	live, through, err := g.digestLive()
-	if damaged := (*ViewError)(nil); errors.As(err, &damaged) {
-		v.Mismatches = append(v.Mismatches, Mismatch{View: g.name, What: damaged.Error()})
-		return v, false, nil
-	}
-	if err != nil {
-		return v, false, err
-	}
-	v.Through = through
-	if err := g.foretell(ctx, from, next, through); err != nil {
-		return v, false, err
-	}
-	if err := g.foldInto(ctx, from, next, through, progress); err != nil {
-		return v, false, err
-	}
-	if err := next.base().drain(); err != nil {
-		return v, false, err
-	}
-	folded, err := next.digest(next.base().DB)
-	if err != nil {
-		return v, false, err
-	}
-	g.folding.Lock()
-	again = g.disturbed
-	g.folding.Unlock()
-	for part, sum := range folded {
-		if live[part] != sum {
-			v.Mismatches = append(v.Mismatches, Mismatch{View: g.name, What: part + " differ from what the ledger says"})
-		}
-	}
-	return v, again, nil
-}
-
-// digestLive sums up the live generation as of one sequence.
-func (g *generations[T, R]) digestLive() (map[string][32]byte, uint64, error) {
-	g.folding.Lock()
-	r := g.reading()
-	defer r.base().readers.RUnlock()
-	through := r.base().last.sequence
-	if err := r.base().drain(); err != nil {
-		g.folding.Unlock()
-		return nil, 0, err
-	}
-	snapshot := r.base().NewSnapshot()
-	g.disturbed = false
-	g.folding.Unlock()
-	defer snapshot.Close()
-	sums, err := r.digest(snapshot)
-	return sums, through, err
+	return v.verify(ctx, r.ledger, tell)
 }
 
 // digester sums up rows.
@@ -131,11 +61,15 @@ func (d *digester) sum() (sum [32]byte) {
 
 // digestParts sums up the rows of each kind. Keep, when not nil, says what a row
 // means, nil for nothing.
-func digestParts(view string, from pebble.Reader, parts map[byte]string, keep func(key, value []byte) []byte) (map[string][32]byte, error) {
+func digestParts(ctx context.Context, view string, from pebble.Reader, parts map[byte]string, keep func(key, value []byte) []byte) (map[string][32]byte, error) {
 	sums := map[string][32]byte{}
+	n := 0
 	for kind, part := range parts {
 		d := newDigester()
 		err := scan(view, from, []byte{kind}, func(key, value []byte) error {
+			if n++; n%1024 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if keep != nil {
 				if value = keep(key, value); value == nil {
 					return nil
@@ -152,15 +86,15 @@ func digestParts(view string, from pebble.Reader, parts map[byte]string, keep fu
 	return sums, nil
 }
 
-func (p *peopleRows) digest(from pebble.Reader) (map[string][32]byte, error) {
-	return digestParts(p.view, from, map[byte]string{
+func (p *peopleRows) digest(ctx context.Context, from pebble.Reader) (map[string][32]byte, error) {
+	return digestParts(ctx, p.view, from, map[byte]string{
 		keyDetails: "details", keyHome: "homes", keySize: "sizes", keyBorn: "cohorts closed from birth",
 	}, nil)
 }
 
 // digest leaves out what a freeze has made meaningless and a purge not removed
 // yet.
-func (r *registerRows) digest(from pebble.Reader) (map[string][32]byte, error) {
+func (r *registerRows) digest(ctx context.Context, from pebble.Reader) (map[string][32]byte, error) {
 	forgotten := map[domain.Cohort]bool{}
 	err := scan(r.view, from, []byte{keyCohort}, func(key, value []byte) error {
 		c, s, ok := decodeCohort(key, value)
@@ -177,7 +111,7 @@ func (r *registerRows) digest(from pebble.Reader) (map[string][32]byte, error) {
 		keySubmission: "submissions", keyPerson: "people", keyMobile: "mobiles", keyPhotoID: "photo IDs", keyTokens: "tokens",
 		keyCohort: "cohorts", keyRequest: "requests", keyPending: "pending reversals", keyOrder: "orders", keyParked: "waiting registrations",
 	}
-	return digestParts(r.view, from, parts, func(key, value []byte) []byte {
+	return digestParts(ctx, r.view, from, parts, func(key, value []byte) []byte {
 		switch {
 		case key[0] == keyMobile:
 			if value = remembered(value, forgotten); len(value) == 0 {
@@ -218,9 +152,9 @@ func remembered(operands []byte, forgotten map[domain.Cohort]bool) []byte {
 }
 
 // digest sums up cells that are not zero.
-func (c *countsRows) digest(from pebble.Reader) (map[string][32]byte, error) {
+func (c *countsRows) digest(ctx context.Context, from pebble.Reader) (map[string][32]byte, error) {
 	parts := map[byte]string{keyCell: "cells", keyClosure: "closures", keyDay: "days"}
-	return digestParts(c.view, from, parts, func(key, value []byte) []byte {
+	return digestParts(ctx, c.view, from, parts, func(key, value []byte) []byte {
 		if v := (recordReader{b: value}); key[0] == keyCell && v.varint() == 0 {
 			return nil
 		}
@@ -228,32 +162,25 @@ func (c *countsRows) digest(from pebble.Reader) (map[string][32]byte, error) {
 	})
 }
 
-// verify compares every cell with a plain sum over the events of the ledger.
-func (c *Counts) verify(ctx context.Context, from Ledger, progress func(done, total uint64)) (Verification, error) {
-	c.folding.Lock()
-	rows := c.reading()
-	defer rows.readers.RUnlock()
-	snapshot, through := rows.NewSnapshot(), rows.last.sequence
-	c.folding.Unlock()
-	defer snapshot.Close()
-
-	v := Verification{View: c.name, Through: through, Mismatches: []Mismatch{}}
+// recompute compares every cell with a plain sum over the events of the ledger.
+func (c *countsRows) recompute(ctx context.Context, from Ledger, at *pebble.Snapshot, through uint64, m *meter) (found []Mismatch, err error) {
 	t := newTally()
-	err := foldThrough(ctx, from, 0, through, func(ctx context.Context, commits ...eventstore.Commit) error {
+	m.step(StepChecking, 0, through)
+	err = foldThrough(ctx, from, 0, through, func(ctx context.Context, commits ...eventstore.Commit) error {
 		for _, commit := range commits {
 			t.add(commit)
 		}
 		return ctx.Err()
-	}, progress)
+	}, m.folded)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	differ := func(format string, args ...any) {
-		if len(v.Mismatches) < maxMismatches {
-			v.Mismatches = append(v.Mismatches, Mismatch{View: c.name, What: fmt.Sprintf(format, args...)})
+		if len(found) < maxMismatches {
+			found = append(found, Mismatch{View: c.view, What: fmt.Sprintf(format, args...)})
 		}
 	}
-	err = scan(rows.view, snapshot, []byte{keyCell}, func(key, value []byte) error {
+	err = scan(c.view, at, []byte{keyCell}, func(key, value []byte) error {
 		cell, _ := datedAt(key)
 		sum := (&recordReader{b: value}).varint()
 		if want := t.cells[cell]; want != sum {
@@ -269,7 +196,7 @@ func (c *Counts) verify(ctx context.Context, from Ledger, progress func(done, to
 			}
 		}
 		var closed map[domain.Cohort]closure
-		if closed, err = closures(rows.view, snapshot); err == nil {
+		if closed, err = closures(c.view, at); err == nil {
 			for cohort, since := range t.closed {
 				if closed[cohort] != since {
 					differ("the closing of cohort %s differs from the ledger", cohort)
@@ -284,7 +211,7 @@ func (c *Counts) verify(ctx context.Context, from Ledger, progress func(done, to
 		differ("%v", damaged)
 		err = nil
 	}
-	return v, err
+	return found, err
 }
 
 var measureNames = [...]string{

@@ -28,6 +28,10 @@ type View interface {
 	Version() int
 	// Folded is the ledger sequence through which readers see the ledger.
 	Folded() uint64
+	// Unusable says why nobody can read what the directory held when it was opened:
+	// a [ViewError]. Until the view is folded anew it answers as an empty one, which
+	// is why [Runner.Wait] lets nobody ask. Nil for a view that can be read.
+	Unusable() error
 	// Foresee tells the view orders of the ledger, perhaps beyond what it has
 	// folded: from then on it treats the cohorts of a freeze as closed. Telling
 	// an order again does nothing.
@@ -43,8 +47,12 @@ type View interface {
 
 	checkpoint() checkpoint
 	trouble() error
-	rebuild(ctx context.Context, from Ledger, progress func(done, total uint64)) error
-	verify(ctx context.Context, from Ledger, progress func(done, total uint64)) (Verification, error)
+	outdated() bool
+	unfinished() uint64
+	rebuild(ctx context.Context, from Ledger, tell func(Progress)) (Rebuilt, error)
+	dryRun(ctx context.Context, from Ledger, to uint64, tell func(Progress)) (Rebuilt, error)
+	verify(ctx context.Context, from Ledger, tell func(Progress)) (Verification, error)
+	drop() (bool, error)
 }
 
 // Mismatch is a difference between a view and what the ledger says it must be.
@@ -58,44 +66,93 @@ type rows interface {
 	base() *database
 	foresee(orders []eventstore.Commit) error
 	fold(ctx context.Context, commits []eventstore.Commit) error
+	// drain gives the database what folds of a generation that nobody reads yet
+	// have gathered in memory.
+	drain() error
 	// settle purges what is frozen and was not purged here: of a generation that
 	// was rebuilt, or of files that were put back from before a freeze.
 	settle(ctx context.Context, folding locker) error
 	// digest sums up what the rows mean, part by part, so that two generations
 	// folded through the same sequence are equal exactly when they answer alike.
-	digest(from pebble.Reader) (map[string][32]byte, error)
+	digest(ctx context.Context, from pebble.Reader) (map[string][32]byte, error)
 }
 
-// generations are a view's numbered generations on disk, of which one is live.
-// T is the generation's type.
+// keeping is how a view is kept.
+type keeping struct {
+	name     string
+	version  int
+	reads    int  // the oldest version whose rows this program reads, and folds on
+	compress bool // its rows
+	sorts    bool // the rows of a generation that nobody reads yet: its fold asks for none of them
+	root     string
+	options  Options
+}
+
+func (k *keeping) Name() string { return k.name }
+func (k *keeping) Version() int { return k.version }
+
+func (k *keeping) dir(number uint64) string {
+	return k.options.FS.PathJoin(k.root, fmt.Sprintf("%06d", number))
+}
+
+// generations are a view's numbered generations on disk, of which one is live. The
+// next one, when it is there, belongs to a rebuild: one that is under way, or one
+// that was stopped and goes on. T is the generation's type.
 type generations[T any, R interface {
 	*T
 	rows
 }] struct {
-	name     string
-	version  int
-	compress bool
-	root     string
-	options  Options
-	open     func(*database) (R, error)
+	keeping
+	open func(*database) (R, error)
 
-	lock *pebble.Lock
-	live atomic.Pointer[T]
+	lock     *pebble.Lock
+	live     atomic.Pointer[T]
+	unusable atomic.Pointer[ViewError] // why nobody can read the live directory; then a stand-in is live
 
-	// folding is held while commits are folded and while a rebuilt generation
-	// takes over. It protects what follows.
-	folding   sync.Mutex
-	building  R      // the generation of a rebuild, nil when there is none
-	disturbed bool   // a freeze was told to it before its time
-	number    uint64 // of the live generation
+	// folding is held while commits are folded into the live generation and while
+	// another takes over. It protects what follows.
+	folding  sync.Mutex
+	number   uint64     // of the live generation
+	building *beside[R] // the next generation, nil when there is none
+	trial    *beside[R] // of a verification, nil when there is none
+	anew     string     // why what was found of the next generation was thrown away
+
+	working sync.Mutex // held by whoever works on the next generation
+	trying  sync.Mutex // held by whoever works on a trial
+	looks   looks
 }
 
-func (g *generations[T, R]) Name() string   { return g.name }
-func (g *generations[T, R]) Version() int   { return g.version }
 func (g *generations[T, R]) Folded() uint64 { return R(g.live.Load()).base().at.Load() }
 
+func (g *generations[T, R]) Unusable() error {
+	if why := g.unusable.Load(); why != nil {
+		return why
+	}
+	return nil
+}
+
+// outdated tells whether the live generation is of an earlier version that this
+// program still reads and folds on.
+func (g *generations[T, R]) outdated() bool {
+	g.folding.Lock()
+	defer g.folding.Unlock()
+	return g.Unusable() == nil && int(R(g.live.Load()).base().last.version) != g.version
+}
+
+// unfinished returns how far a rebuild had come that was stopped, 0 when there is
+// none.
+func (g *generations[T, R]) unfinished() uint64 {
+	g.folding.Lock()
+	defer g.folding.Unlock()
+	if g.building == nil {
+		return 0
+	}
+	return g.building.at.Load()
+}
+
 // load takes the lock of the view's directory and opens its live generation, or
-// makes the first.
+// makes the first. It also opens what a rebuild has left: until the rebuild goes on,
+// that is told every order like the live generation, and purged with it.
 func (g *generations[T, R]) load() (err error) {
 	g.options = g.options.withDefaults()
 	disk := g.options.FS
@@ -113,43 +170,95 @@ func (g *generations[T, R]) load() (err error) {
 			err = errors.Join(err, g.lock.Close())
 		}
 	}()
-	if g.number, err = g.current(); err != nil {
+	first, err := g.locate()
+	if err != nil {
 		return err
 	}
-	first := g.number == 0
-	if first {
-		g.number = 1
-	}
-	if err := g.sweep(g.number); err != nil {
+	if err := g.sweep(); err != nil {
 		return err
 	}
-	live, err := g.openGeneration(g.number)
+	live, err := g.openLive()
 	if err != nil {
 		return err
 	}
 	if first {
-		if err := g.point(g.number); err != nil {
-			return errors.Join(err, live.base().discard())
-		}
+		err = g.point(g.number)
+	}
+	if err == nil {
+		err = g.findBuilding()
+	}
+	if err != nil {
+		return errors.Join(err, live.base().discard())
 	}
 	g.live.Store((*T)(live))
 	return nil
 }
 
-func (g *generations[T, R]) dir(number uint64) string {
-	return g.options.FS.PathJoin(g.root, fmt.Sprintf("%06d", number))
+// locate finds the number of the live generation. First is true when there is none
+// yet, and this is to be it.
+func (g *generations[T, R]) locate() (first bool, err error) {
+	g.number, err = g.current()
+	if why := (*ViewError)(nil); errors.As(err, &why) { // nobody can say which of them was live
+		g.unusable.Store(why)
+		g.number, err = g.newest()
+	}
+	if g.number == 0 {
+		g.number, first = 1, g.Unusable() == nil
+	}
+	return first, err
 }
 
-func (g *generations[T, R]) openGeneration(number uint64) (R, error) {
-	db, err := openDatabase(g.name, g.dir(number), uint32(g.version), g.compress, g.options)
+// openLive opens the live generation, or a stand-in when it cannot be read.
+func (g *generations[T, R]) openLive() (live R, err error) {
+	if g.Unusable() == nil {
+		live, err = g.openGeneration(g.dir(g.number), false)
+		why := (*ViewError)(nil)
+		if !errors.As(err, &why) {
+			return live, err
+		}
+		g.unusable.Store(why)
+	}
+	away := g.keeping
+	away.options.FS, away.options.MemTableBytes = vfs.NewMem(), 1<<20
+	db, err := openDatabase(&away, g.name, false)
 	if err != nil {
 		return nil, err
 	}
+	return g.open(db)
+}
+
+func (g *generations[T, R]) openGeneration(dir string, unread bool) (R, error) {
+	db, err := openDatabase(&g.keeping, dir, unread && g.sorts)
+	if err != nil {
+		return nil, err
+	}
+	db.unread = unread
 	r, err := g.open(db)
 	if err != nil {
 		return nil, errors.Join(err, db.discard())
 	}
 	return r, nil
+}
+
+// findBuilding opens the next generation, if there is one. What cannot be opened, or
+// was folded by another version, is thrown away: it only costs folding again.
+func (g *generations[T, R]) findBuilding() error {
+	disk, dir := g.options.FS, g.dir(g.number+1)
+	if _, err := disk.Stat(dir); absentFile(err) {
+		return nil
+	}
+	r, err := g.openGeneration(dir, true)
+	if err == nil && int(r.base().last.version) != g.version {
+		err = errors.Join(&ViewError{View: g.name, Err: ErrVersion}, r.base().discard())
+	}
+	if unusable := (*ViewError)(nil); errors.As(err, &unusable) {
+		g.anew = unusable.Err.Error()
+		return disk.RemoveAll(dir)
+	}
+	if err == nil {
+		g.building = newBeside(r, dir)
+	}
+	return err
 }
 
 // currentFile names the live generation. It is replaced by renaming.
@@ -205,20 +314,46 @@ func (g *generations[T, R]) point(number uint64) error {
 	return nil
 }
 
-// sweep removes every generation but one: a rebuild that was stopped may hold
-// details that are frozen by now.
-func (g *generations[T, R]) sweep(keep uint64) error {
-	disk := g.options.FS
-	names, err := disk.List(g.root)
+// numbers lists the directories of generations.
+func (g *generations[T, R]) numbers() (numbers []uint64, err error) {
+	names, err := g.options.FS.List(g.root)
 	if err != nil {
-		return fmt.Errorf("list the view %s: %w", g.name, err)
+		return nil, fmt.Errorf("list the view %s: %w", g.name, err)
 	}
 	for _, name := range names {
-		number, err := strconv.ParseUint(filepath.Base(name), 10, 64)
-		if err != nil || number == keep {
-			continue
+		if number, err := strconv.ParseUint(filepath.Base(name), 10, 64); err == nil {
+			numbers = append(numbers, number)
 		}
-		if err := disk.RemoveAll(g.dir(number)); err != nil {
+	}
+	return numbers, nil
+}
+
+func (g *generations[T, R]) newest() (newest uint64, err error) {
+	numbers, err := g.numbers()
+	for _, n := range numbers {
+		newest = max(newest, n)
+	}
+	return newest, err
+}
+
+// trialDir is the directory of a generation that is never to be live.
+const trialDir = "trial"
+
+// sweep removes what is neither live nor the next generation: what a swap or a
+// verification that was cut off has left may hold details that are frozen by now.
+func (g *generations[T, R]) sweep() error {
+	numbers, err := g.numbers()
+	if err != nil {
+		return err
+	}
+	gone := []string{g.options.FS.PathJoin(g.root, trialDir)}
+	for _, n := range numbers {
+		if n != g.number && n != g.number+1 {
+			gone = append(gone, g.dir(n))
+		}
+	}
+	for _, dir := range gone {
+		if err := g.options.FS.RemoveAll(dir); err != nil {
 			return fmt.Errorf("remove an old generation of the view %s: %w", g.name, err)
 		}
 	}
@@ -245,14 +380,28 @@ func (g *generations[T, R]) Foresee(orders ...eventstore.Commit) error {
 	return R(g.live.Load()).foresee(orders)
 }
 
-// foretold tells orders to a generation that is being built: a freeze that lands
+// foretold tells orders to the generations beside the live one: a freeze that lands
 // in a rebuild holds in both. The folding lock is held.
 func (g *generations[T, R]) foretold(orders []eventstore.Commit) error {
-	if g.building == nil || len(orders) == 0 {
+	if len(orders) == 0 {
 		return nil
 	}
-	g.disturbed = true
-	return g.building.foresee(orders)
+	for _, b := range g.besides() {
+		if err := b.foretold(orders); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// besides returns the generations beside the live one. The folding lock is held.
+func (g *generations[T, R]) besides() (all []*beside[R]) {
+	for _, b := range []*beside[R]{g.building, g.trial} {
+		if b != nil {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 func (g *generations[T, R]) Fold(ctx context.Context, commits ...eventstore.Commit) error {
@@ -273,18 +422,75 @@ func (g *generations[T, R]) Fold(ctx context.Context, commits ...eventstore.Comm
 
 // Settle costs a look at each freeze when there is nothing to purge.
 func (g *generations[T, R]) Settle(ctx context.Context) error {
+	err := g.eachBeside(func(r R) error { return r.settle(ctx, unlocked{}) })
+	if err != nil {
+		return err
+	}
 	live := g.reading()
 	defer live.base().readers.RUnlock()
 	return live.settle(ctx, &g.folding)
 }
 
+// eachBeside calls do with every generation beside the live one, while nobody else
+// works on it. One that does not know a freeze yet, and had folded something when it
+// was told of it, is removed: nobody can say what it holds.
+func (g *generations[T, R]) eachBeside(do func(R) error) error {
+	g.folding.Lock()
+	all := g.besides()
+	g.folding.Unlock()
+	for _, b := range all {
+		err := b.work(func() error {
+			err := do(b.rows)
+			if !errors.Is(err, ErrUnknownFreeze) {
+				return err
+			}
+			if b.told.Load() == 0 {
+				return nil
+			}
+			return b.removed()
+		})
+		if err != nil && !errors.Is(err, errGone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUnusable removes what of the live directory nobody can read: it cannot be
+// purged either.
+func (g *generations[T, R]) removeUnusable() error {
+	g.folding.Lock()
+	defer g.folding.Unlock()
+	if g.Unusable() == nil {
+		return nil
+	}
+	if err := g.options.FS.RemoveAll(g.dir(g.number)); err != nil {
+		return fmt.Errorf("purge the view %s: %w", g.name, err)
+	}
+	return nil
+}
+
+// unlocked is the locker of a generation that nobody folds meanwhile.
+type unlocked struct{}
+
+func (unlocked) Lock()   {}
+func (unlocked) Unlock() {}
+
 func (g *generations[T, R]) Close() error {
 	g.folding.Lock()
 	defer g.folding.Unlock()
+	var left error
+	if b := g.building; b != nil {
+		left = b.work(func() error { return errors.Join(b.rows.drain(), b.rows.base().close()) })
+		if errors.Is(left, errGone) {
+			left = nil
+		}
+		g.building = nil
+	}
 	live := R(g.live.Load())
 	live.base().readers.Lock()
 	defer live.base().readers.Unlock()
-	return errors.Join(live.base().close(), g.lock.Close())
+	return errors.Join(left, live.base().close(), g.lock.Close())
 }
 
 func (g *generations[T, R]) checkpoint() checkpoint {
@@ -294,6 +500,9 @@ func (g *generations[T, R]) checkpoint() checkpoint {
 }
 
 func (g *generations[T, R]) trouble() error {
+	if err := g.Unusable(); err != nil {
+		return err
+	}
 	if err := R(g.live.Load()).base().trouble.Load(); err != nil {
 		return *err
 	}
