@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"bahi/domain"
 )
 
@@ -27,7 +25,7 @@ func canary(c domain.Cohort, i int) []byte {
 
 // setCanaries puts a cohort's canaries among rows whose keys are cohort and
 // person.
-func setCanaries(batch *pebble.Batch, kind byte, c domain.Cohort) {
+func setCanaries(batch rowWriter, kind byte, c domain.Cohort) {
 	eachCanary(kind, c, func(key, value []byte) { _ = batch.Set(key, value, nil) })
 }
 

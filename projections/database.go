@@ -286,13 +286,6 @@ func (db *database) write(rows *pebble.Batch, to checkpoint, commits, entries in
 	if err := rows.Set(checkpointKey, to.encode(), nil); err != nil {
 		return fmt.Errorf("write the view %s: %w", db.view, err)
 	}
-	if db.sorter != nil {
-		err := db.sorter.add(rows)
-		if err == nil {
-			db.advance(to)
-		}
-		return err
-	}
 	if err := db.apply(rows); err != nil {
 		return err
 	}
@@ -307,6 +300,14 @@ func (db *database) write(rows *pebble.Batch, to checkpoint, commits, entries in
 		return fmt.Errorf("flush the view %s: %w", db.view, err)
 	}
 	return nil
+}
+
+// gather keeps the rows that a fold has given to the sorter, with the checkpoint that
+// they lead to.
+func (db *database) gather(to checkpoint) error {
+	_ = db.sorter.Set(checkpointKey, to.encode(), nil)
+	db.advance(to)
+	return db.sorter.keep()
 }
 
 func (db *database) advance(to checkpoint) {

@@ -23,7 +23,7 @@ type job struct {
 	done chan struct{} // closed when it has ended
 	told bool          // to stop. The runner's lock protects this and the next
 	at   Progress
-	out  Rebuilt       // set before done is closed, with err
+	out  Rebuilt // set before done is closed, with err
 	err  error
 }
 

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"bahi/domain"
 	"bahi/eventstore"
 )
@@ -185,27 +183,52 @@ func (p *peopleRows) foresee(commits []eventstore.Commit) error {
 }
 
 func (p *peopleRows) fold(ctx context.Context, commits []eventstore.Commit) error {
+	if p.sorter != nil {
+		return p.foldSorted(ctx, commits)
+	}
 	batch := p.NewBatch()
 	defer batch.Close()
-	change := p.change()
-	to, entries := p.last, 0
-	for _, c := range commits {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		for _, e := range c.Entries {
-			if err := change.add(batch, c.Sequence, e); err != nil {
-				return err
-			}
-		}
-		to, entries = to.after(c), entries+len(c.Entries)
+	change, to, entries, err := p.changes(ctx, batch, commits)
+	if err != nil {
+		return err
 	}
-	change.setSizes(batch)
 	if err := p.write(batch, to, len(commits), entries); err != nil {
 		return err
 	}
 	change.done()
 	return nil
+}
+
+func (p *peopleRows) foldSorted(ctx context.Context, commits []eventstore.Commit) error {
+	change, to, _, err := p.changes(ctx, p.sorter, commits)
+	if err != nil {
+		p.sorter.undo()
+		return err
+	}
+	if err := p.gather(to); err != nil {
+		return err
+	}
+	change.done()
+	return nil
+}
+
+// changes adds the rows of commits, and returns what else becomes of them once the
+// rows are written, and the checkpoint that they lead to.
+func (p *peopleRows) changes(ctx context.Context, rows rowWriter, commits []eventstore.Commit) (change *peopleChange, to checkpoint, entries int, err error) {
+	change, to = p.change(), p.last
+	for _, c := range commits {
+		if err := ctx.Err(); err != nil {
+			return nil, to, 0, err
+		}
+		for _, e := range c.Entries {
+			if err := change.add(rows, c.Sequence, e); err != nil {
+				return nil, to, 0, err
+			}
+		}
+		to, entries = to.after(c), entries+len(c.Entries)
+	}
+	change.setSizes(rows)
+	return change, to, entries, nil
 }
 
 // peopleChange is what a fold changes in memory once its batch is applied.
@@ -238,7 +261,7 @@ func (c *peopleChange) done() {
 	maps.Copy(p.freezes, c.freezes)
 }
 
-func (c *peopleChange) setSizes(batch *pebble.Batch) {
+func (c *peopleChange) setSizes(batch rowWriter) {
 	for cohort := range c.touched {
 		if !c.closed[cohort] {
 			value := binary.AppendVarint(nil, c.sizes[cohort])
@@ -248,7 +271,7 @@ func (c *peopleChange) setSizes(batch *pebble.Batch) {
 }
 
 // add adds the rows of one entry.
-func (c *peopleChange) add(batch *pebble.Batch, sequence uint64, e eventstore.Entry) error {
+func (c *peopleChange) add(batch rowWriter, sequence uint64, e eventstore.Entry) error {
 	recorded := domain.DayOf(e.Recorded)
 	switch event := e.Event.(type) {
 	case domain.PersonRegistered:
@@ -300,7 +323,7 @@ func (c *peopleChange) add(batch *pebble.Batch, sequence uint64, e eventstore.En
 }
 
 // born closes a cohort under a standing freeze: nothing of it is ever kept.
-func (c *peopleChange) born(batch *pebble.Batch, cohort domain.Cohort) {
+func (c *peopleChange) born(batch rowWriter, cohort domain.Cohort) {
 	if !c.closed[cohort] {
 		c.closed = maps.Clone(c.closed)
 		c.closed[cohort] = true
@@ -315,7 +338,7 @@ func (c *peopleChange) size(cohort domain.Cohort, n int64) {
 
 // append adds an event to a person's history, when the cohort is open and no
 // later order lists the person.
-func (c *peopleChange) append(batch *pebble.Batch, cohort domain.Cohort, t domain.PersonToken, e domain.Event, sequence uint64, recorded domain.Day) {
+func (c *peopleChange) append(batch rowWriter, cohort domain.Cohort, t domain.PersonToken, e domain.Event, sequence uint64, recorded domain.Day) {
 	if c.closed[cohort] {
 		return
 	}

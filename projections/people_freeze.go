@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"bahi/domain"
 )
 
@@ -54,7 +52,7 @@ func (p *peopleRows) listed(t domain.PersonToken, sequence uint64) (to domain.Co
 
 // freeze closes the cohorts of an order and deletes their spans, and the rows of
 // the persons that it lists.
-func (c *peopleChange) freeze(batch *pebble.Batch, o domain.FreezeOrdered, listed func(domain.PersonMoved) (domain.Cohort, error)) error {
+func (c *peopleChange) freeze(batch rowWriter, o domain.FreezeOrdered, listed func(domain.PersonMoved) (domain.Cohort, error)) error {
 	c.rows.mu.Lock()
 	_, known := c.rows.freezes[o.Freeze]
 	c.rows.mu.Unlock()
@@ -81,7 +79,9 @@ func (c *peopleChange) freeze(batch *pebble.Batch, o domain.FreezeOrdered, liste
 		delete(c.touched, cohort)
 		_ = batch.Delete(appendCohort([]byte{keySize}, cohort), nil)
 		from, to := detailsSpan(cohort)
-		_ = batch.DeleteRange(from, to, nil)
+		if err := batch.DeleteRange(from, to, nil); err != nil {
+			return err
+		}
 	}
 	for _, m := range o.Moved {
 		if err := c.move(batch, &f, m, listed); err != nil {
@@ -106,7 +106,7 @@ func (c *peopleChange) closing(o domain.FreezeOrdered) map[domain.Cohort]bool {
 
 // move takes a listed person's details out of the view. Listed says in which
 // cohort they are, the zero value when they are not here.
-func (c *peopleChange) move(batch *pebble.Batch, f *frozen, m domain.PersonMoved, listed func(domain.PersonMoved) (domain.Cohort, error)) error {
+func (c *peopleChange) move(batch rowWriter, f *frozen, m domain.PersonMoved, listed func(domain.PersonMoved) (domain.Cohort, error)) error {
 	from, err := listed(m)
 	if err != nil || from == (domain.Cohort{}) {
 		return err
@@ -148,7 +148,7 @@ func (c *peopleChange) listedBefore(m domain.PersonMoved) (domain.Cohort, error)
 // rewrapped appends wrapped keys to the rows of who stayed. Somebody whose
 // registration was withdrawn meanwhile gets a row of nothing else, which nobody
 // reads: a registration begins a row anew.
-func (c *peopleChange) rewrapped(batch *pebble.Batch, e domain.KeysRewrapped, sequence uint64, recorded domain.Day) {
+func (c *peopleChange) rewrapped(batch rowWriter, e domain.KeysRewrapped, sequence uint64, recorded domain.Day) {
 	if c.closed[e.Cohort] {
 		return
 	}

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -11,8 +12,6 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/batchrepr"
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
@@ -28,56 +27,71 @@ const readRuns = 4
 // place where a rebuild goes on that was cut off. In the end [sorter.merge] makes one
 // of all runs.
 //
-// That costs a fifth of what it costs to put the same rows in as they come: no row is
-// sought a place for, and each is written twice, not at every level.
+// It costs less than to put the same rows in as they come: no place is sought for
+// them, and each is written twice, not at every level.
 type sorter struct {
 	db      *database
 	bytes   int // of rows that are sorted together; two such runs are in memory, one being filled and one being written
 	filling run
 	spare   run
 	writing chan error // the outcome of the run that is being written; nil while there is none
+	torn    bool       // rows of a fold that may yet fail were written
 	made    int        // tables, to name the next
 }
 
-// run is rows to be sorted, as batches have them one after another.
-type run struct {
-	rows  []byte
-	order []placed
+// rowWriter is what a fold writes rows to: a [pebble.Batch], or a [sorter].
+type rowWriter interface {
+	Set(key, value []byte, _ *pebble.WriteOptions) error
+	Merge(key, value []byte, _ *pebble.WriteOptions) error
+	Delete(key []byte, _ *pebble.WriteOptions) error
+	DeleteRange(start, end []byte, _ *pebble.WriteOptions) error
 }
 
-// placed is where a row lies in its run, and the beginning of its key, by which most
-// rows are told apart. Rows of the same key are in the order in which they were
-// written.
-type placed struct {
-	first, second uint64
-	key, value    uint32
-	size          uint32 // of the value
-	keySize       uint16
-	kind          pebble.InternalKeyKind
+func (s *sorter) Set(key, value []byte, _ *pebble.WriteOptions) error {
+	s.filling.add(pebble.InternalKeyKindSet, key, value)
+	return nil
 }
 
-// batchHeader is what stands before the rows of a batch.
-const batchHeader = batchrepr.HeaderLen
+func (s *sorter) Merge(key, value []byte, _ *pebble.WriteOptions) error {
+	s.filling.add(pebble.InternalKeyKindMerge, key, value)
+	return nil
+}
 
-// add takes a copy of the rows of a batch. It waits for the run before to be written
-// when another is full.
-func (s *sorter) add(rows *pebble.Batch) error {
-	if len(s.filling.rows) == 0 {
-		s.filling.rows = append(s.filling.rows, make([]byte, batchHeader)...)
+func (s *sorter) Delete(key []byte, _ *pebble.WriteOptions) error {
+	s.filling.add(pebble.InternalKeyKindDelete, key, nil)
+	return nil
+}
+
+// DeleteRange deletes what was written before, at once: orders are told before what
+// they delete is folded, so there is hardly ever anything.
+func (s *sorter) DeleteRange(start, end []byte, _ *pebble.WriteOptions) error {
+	if err := s.drain(); err != nil {
+		return err
 	}
-	if more := rows.Repr()[batchHeader:]; len(s.filling.rows)+len(more) > cap(s.filling.rows) {
-		s.filling.rows = slices.Grow(s.filling.rows, max(len(more), cap(s.filling.rows)))
-	}
-	s.filling.rows = append(s.filling.rows, rows.Repr()[batchHeader:]...)
+	return s.db.DeleteRange(start, end, pebble.NoSync)
+}
+
+// keep keeps the rows since the last time, of a fold that succeeded. It waits for the
+// run before to be written when another is full.
+func (s *sorter) keep() error {
+	s.filling.kept, s.torn = len(s.filling.order), false
 	if len(s.filling.rows) < s.bytes {
 		return nil
 	}
 	return s.spill()
 }
 
+// undo forgets the rows of a fold that failed.
+func (s *sorter) undo() {
+	if s.torn {
+		s.db.spoiled = fmt.Errorf("write the view %s: half of a fold was written", s.db.view)
+	}
+	s.filling.order = s.filling.order[:s.filling.kept]
+}
+
 // spill begins to write what has gathered as a run.
 func (s *sorter) spill() error {
-	if err := s.wait(); err != nil || len(s.filling.rows) == 0 {
+	if err := s.wait(); err != nil || len(s.filling.order) == 0 {
 		return err
 	}
 	full := s.filling
@@ -85,7 +99,7 @@ func (s *sorter) spill() error {
 	s.writing = make(chan error, 1)
 	go func() {
 		err := s.write(&full)
-		s.spare = run{rows: full.rows[:0], order: full.order[:0]}
+		s.spare = run{rows: full.rows[:0], order: full.order[:0], sorted: full.sorted[:0]}
 		s.writing <- err
 	}()
 	return nil
@@ -104,9 +118,10 @@ func (s *sorter) wait() error {
 
 // drain writes everything that has gathered: from here on the database has it.
 func (s *sorter) drain() error {
-	if s.writing == nil && len(s.filling.rows) == 0 {
+	if s.writing == nil && len(s.filling.order) == 0 {
 		return s.db.spoiled
 	}
+	s.torn = s.torn || len(s.filling.order) > s.filling.kept
 	if err := s.spill(); err != nil {
 		return err
 	}
@@ -117,102 +132,110 @@ func (s *sorter) drain() error {
 
 // write sorts a run and gives it to the database.
 func (s *sorter) write(r *run) error {
-	if err := r.sort(); err != nil {
-		return fmt.Errorf("sort rows of the view %s: %w", s.db.view, err)
-	}
+	r.sort()
 	tables := s.tables(uint64(s.bytes/6), nil)
-	if err := r.each(tables.row); err != nil {
-		return s.unwritten(tables, err)
+	err := r.each(tables.row)
+	if err == nil {
+		err = tables.close()
 	}
-	if err := tables.close(); err != nil {
-		return s.unwritten(tables, err)
+	if err == nil {
+		err = s.db.Ingest(context.Background(), tables.paths)
 	}
-	if err := s.db.Ingest(context.Background(), tables.paths); err != nil {
-		return s.unwritten(tables, err)
+	if err != nil {
+		tables.remove()
+		return fmt.Errorf("write the view %s: %w", s.db.view, err)
 	}
 	return nil
 }
 
-func (s *sorter) unwritten(t *tables, err error) error {
-	t.remove()
-	return fmt.Errorf("write the view %s: %w", s.db.view, err)
+// run is rows to be sorted.
+type run struct {
+	rows   []byte   // keys and values, one behind the other
+	order  []placed // as they were written
+	kept   int      // of these, by folds that succeeded
+	sorted []begun
 }
 
-// sort puts the rows in order of keys.
-func (r *run) sort() error {
-	r.order = r.order[:0]
-	reader := batchrepr.Read(r.rows)
-	place := func(b []byte) uint32 { return uint32(cap(r.rows) - cap(b)) }
-	for {
-		kind, key, value, ok, err := reader.Next()
-		if err != nil {
-			return err
-		}
-		if !ok {
-			break
-		}
-		first, second := beginning(key)
-		p := placed{first: first, second: second, kind: kind, key: place(key), keySize: uint16(len(key))}
-		if len(value) > 0 {
-			p.value, p.size = place(value), uint32(len(value))
-		}
-		r.order = append(r.order, p)
+// placed is a row: where its key lies, and behind it its value.
+type placed struct {
+	at      uint32
+	size    uint32 // of the value
+	keySize uint8
+	kind    pebble.InternalKeyKind
+}
+
+// begun is a row and the beginning of its key, by which most are told apart.
+type begun struct {
+	key uint64
+	row uint32 // of order
+}
+
+func (r *run) add(kind pebble.InternalKeyKind, key, value []byte) {
+	at := len(r.rows)
+	if at+len(key)+len(value) > cap(r.rows) {
+		r.rows = slices.Grow(r.rows, max(cap(r.rows), 1<<20))
 	}
-	slices.SortFunc(r.order, func(a, b placed) int {
-		if a.first != b.first {
-			return cmp.Compare(a.first, b.first)
+	r.rows = append(append(r.rows, key...), value...)
+	r.order = append(r.order, placed{at: uint32(at), size: uint32(len(value)), keySize: uint8(len(key)), kind: kind})
+}
+
+func (r *run) key(row uint32) []byte {
+	p := r.order[row]
+	return r.rows[p.at : p.at+uint32(p.keySize)]
+}
+
+func (r *run) value(row uint32) []byte {
+	p := r.order[row]
+	from := p.at + uint32(p.keySize)
+	return r.rows[from : from+p.size]
+}
+
+// sort puts the rows in order of keys, those of one key as they were written.
+func (r *run) sort() {
+	r.sorted = slices.Grow(r.sorted[:0], len(r.order))
+	for row := range uint32(len(r.order)) {
+		var first [8]byte
+		copy(first[:], r.key(row))
+		r.sorted = append(r.sorted, begun{binary.BigEndian.Uint64(first[:]), row})
+	}
+	slices.SortFunc(r.sorted, func(a, b begun) int {
+		switch {
+		case a.key < b.key:
+			return -1
+		case a.key > b.key:
+			return 1
 		}
-		if a.second != b.second {
-			return cmp.Compare(a.second, b.second)
-		}
-		if c := bytes.Compare(r.keyOf(a), r.keyOf(b)); c != 0 {
+		if c := bytes.Compare(r.key(a.row), r.key(b.row)); c != 0 {
 			return c
 		}
-		return cmp.Compare(a.key, b.key)
+		return cmp.Compare(a.row, b.row)
 	})
-	return nil
 }
-
-// beginning returns the first sixteen bytes of a key as numbers, which compare as
-// the bytes do.
-func beginning(key []byte) (first, second uint64) {
-	if len(key) >= 16 {
-		return binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])
-	}
-	var b [16]byte
-	copy(b[:], key)
-	return binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])
-}
-
-func (r *run) keyOf(p placed) []byte   { return r.rows[p.key : p.key+uint32(p.keySize)] }
-func (r *run) valueOf(p placed) []byte { return r.rows[p.value : p.value+p.size] }
 
 // each calls yield with one row a key: what all rows of the key come to.
 func (r *run) each(yield func(kind pebble.InternalKeyKind, key, value []byte) error) error {
 	var joined []byte
-	for rest := r.order; len(rest) > 0; {
-		same := 1
-		for same < len(rest) && rest[same].first == rest[0].first && bytes.Equal(r.keyOf(rest[same]), r.keyOf(rest[0])) {
+	for rest := r.sorted; len(rest) > 0; {
+		key, same := r.key(rest[0].row), 1
+		for same < len(rest) && rest[same].key == rest[0].key && bytes.Equal(r.key(rest[same].row), key) {
 			same++
 		}
-		kind, value, isJoined := rest[0].kind, r.valueOf(rest[0]), false
-		for _, p := range rest[1:same] {
-			if p.kind == pebble.InternalKeyKindMerge && kind != pebble.InternalKeyKindDelete {
+		kind, value, isJoined := r.order[rest[0].row].kind, r.value(rest[0].row), false
+		for _, more := range rest[1:same] {
+			next := r.order[more.row].kind
+			if next == pebble.InternalKeyKindMerge && kind != pebble.InternalKeyKindDelete {
 				if !isJoined {
 					joined, isJoined = append(joined[:0], value...), true
 				}
-				joined = append(joined, r.valueOf(p)...)
+				joined = append(joined, r.value(more.row)...)
 				value = joined
 				continue
 			}
-			// What is added to a row that was deleted is the whole row.
-			if value, isJoined = r.valueOf(p), false; p.kind == pebble.InternalKeyKindMerge {
-				kind = pebble.InternalKeyKindSet
-			} else {
-				kind = p.kind
+			if kind, value, isJoined = next, r.value(more.row), false; kind == pebble.InternalKeyKindMerge {
+				kind = pebble.InternalKeyKindSet // what is added to a row that was deleted is the whole row
 			}
 		}
-		if err := yield(kind, r.keyOf(rest[0]), value); err != nil {
+		if err := yield(kind, key, value); err != nil {
 			return err
 		}
 		rest = rest[same:]
@@ -349,7 +372,7 @@ func (t *tables) row(kind pebble.InternalKeyKind, key, value []byte) error {
 			return err
 		}
 		t.paths = append(t.paths, path)
-		t.table = sstable.NewWriter(objstorageprovider.NewFileWritable(f), t.options)
+		t.table = sstable.NewWriter(&buffered{f, bufio.NewWriterSize(f, writeBytes)}, t.options)
 	}
 	switch kind {
 	case pebble.InternalKeyKindMerge:
@@ -377,6 +400,32 @@ func (t *tables) remove() {
 		_ = t.disk.Remove(path) // what stays is removed when the generation is opened
 	}
 }
+
+// buffered is a file that is written in large pieces, and flushed to disk at its end.
+type buffered struct {
+	file vfs.File
+	*bufio.Writer
+}
+
+const writeBytes = 256 << 10
+
+// Write is all or an error. See [objstorage.Writable].
+func (b *buffered) Write(p []byte) error {
+	_, err := b.Writer.Write(p)
+	return err
+}
+
+// Finish flushes and closes the file.
+func (b *buffered) Finish() error {
+	err := b.Flush()
+	if err == nil {
+		err = b.file.Sync()
+	}
+	return closing(b.file, err)
+}
+
+// Abort closes the file as it is.
+func (b *buffered) Abort() { _ = b.file.Close() }
 
 // removeUnnamed removes tables that were being written when the process ended.
 func removeUnnamed(disk vfs.FS, dir string) error {
