@@ -77,7 +77,6 @@ type house struct {
 	url     string
 	store   *eventstore.Store
 	centres map[access.Centre]who
-	streams jetstream.JetStream // with the rights of the ledger
 	intake  jetstream.JetStream // with those of the door
 }
 
