@@ -149,16 +149,7 @@ func (c *certificate) centre(o Options, reject **domain.Rejection) string {
 	return o.Centre
 }
 
-func isCentreCode(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return s != "" && len(s) <= 32
-}
+func isCentreCode(s string) bool { return domain.CheckCentre(s) == nil }
 
 // columnOf names where a record has what a native submission calls by another
 // name.

@@ -2,6 +2,7 @@ package formats
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ type layout struct {
 	what     string
 	columns  []string // all that it is known by
 	required []string
-	rows     func(names, known []string, o Options) rowReader
+	rows     func(h header, o Options) rowReader
 }
 
 var layouts = []*layout{
@@ -52,6 +53,13 @@ var layouts = []*layout{
 		required: []string{"phone", "identity", "dob", "gender", "name"},
 		rows:     newPreEnrolmentRows,
 	},
+}
+
+// header is the first row, by place.
+type header struct {
+	cells []string // as they stand there
+	known []string // what the layout calls them; "" of those that it does not know
+	names []string // by which a verdict may call them
 }
 
 // maxColumns is how many columns a header has at most. Spreadsheets put empty
@@ -157,29 +165,23 @@ func (l *layout) table(cells []string, separator byte, o Options) (*table, *doma
 	if len(cells) > maxColumns {
 		return nil, badHeader("the header has %d columns; at most %d can be read", len(cells), maxColumns)
 	}
-	known := l.known(cells)
-	names := make([]string, len(cells))
-	for i, cell := range cells {
-		if known[i] != "" && slices.Contains(known[:i], known[i]) {
-			return nil, badHeader("the header has the column %s twice; rename or remove one", known[i])
+	h := header{cells: cells, known: l.known(cells), names: make([]string, len(cells))}
+	for i, name := range h.known {
+		if name != "" && slices.Contains(h.known[:i], name) {
+			return nil, badHeader("the header has the column %s twice; rename or remove one", name)
 		}
-		if names[i] = shownName(cell); names[i] == "" {
-			names[i] = known[i]
-		}
-		if names[i] == "" {
-			names[i] = fmt.Sprintf("column%d", i+1)
-		}
+		h.names[i] = cmp.Or(shownName(cells[i]), name, fmt.Sprintf("column%d", i+1))
 	}
 	var missing []string
 	for _, name := range l.required {
-		if !slices.Contains(known, name) {
+		if !slices.Contains(h.known, name) {
 			missing = append(missing, name)
 		}
 	}
 	if missing != nil {
 		return nil, badHeader("the header is one of %s and has no column %s", l.what, strings.Join(missing, ", "))
 	}
-	return &table{delimiter: separator, columns: names, rows: l.rows(names, known, o)}, nil
+	return &table{delimiter: separator, columns: h.names, rows: l.rows(h, o)}, nil
 }
 
 func count(list []string, s string) (n int) {

@@ -34,16 +34,17 @@ type ownRows struct {
 	native  []byte              // room to write a submission down
 }
 
-func newOwnRows(names, known []string, o Options) rowReader {
-	r := &ownRows{options: o, columns: names, fields: make([]field, len(names))}
+func newOwnRows(h header, o Options) rowReader {
+	r := &ownRows{options: o, columns: h.names, fields: make([]field, len(h.names))}
 	copy(r.names[:], fieldNames[:])
-	for i, name := range known {
+	r.names[columnPhotoIDType], r.names[columnPhotoIDNumber] = "photo_id_type", "photo_id_number"
+	for i, name := range h.known {
 		f := fieldOfColumn(name)
-		if f == columnUnknown && isNotCollected(names[i]) {
+		if f == columnUnknown && isNotCollected(h.cells[i]) {
 			f = columnNotCollected
 		}
 		if r.fields[i] = f; f < columnCount {
-			r.names[f] = names[i]
+			r.names[f] = h.names[i]
 		}
 	}
 	for f, isGiven := range map[field]bool{fieldDistrict: o.District != 0, fieldGroup: o.Group != 0, fieldCentre: o.Centre != ""} {
