@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bahi/domain"
 	"bahi/intake"
 	"bahi/ledger"
 	"bahi/web"
@@ -82,7 +81,11 @@ func (p *program) serve(ctx context.Context, listen, listenNATS string) (err err
 		return err
 	}
 	defer centres.Close()
-	door, err := intake.OpenDoor(ctx, centres, l.Vault(), centreSubmitter(l), log)
+	doors, err := intake.For(ctx, l, centres, log)
+	if err != nil {
+		return err
+	}
+	door, err := intake.OpenDoor(ctx, doors)
 	if err != nil {
 		return err
 	}
@@ -121,14 +124,6 @@ func sandboxWord(sandbox bool) string {
 		return " (sandbox)"
 	}
 	return ""
-}
-
-// centreSubmitter submits what centres publish, without the authority's
-// credential.
-func centreSubmitter(l *ledger.Ledger) intake.Submitter {
-	return func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
-		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
-	}
 }
 
 // announce leaves the service's address for verbs that find the data locked.
