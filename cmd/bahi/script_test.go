@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: one file a verb, its mistakes included.
-// $PEOPLE is a small file of submissions that most of them begin with. What a
-// script may say beyond testscript's own commands:
+// $PEOPLE is a small file of submissions that most of them begin with, $FOREIGN
+// the directory with samples of other formats. What a script may say beyond testscript's own commands:
 //
 //	exits CODE bahi …        run it and hold its exit code, and its manners, to the contract
 //	mask FILE OUT            copy a file (stdout, stderr) with all that chance and the clock decide replaced
@@ -49,6 +49,11 @@ func TestScripts(t *testing.T) {
 			e.Values[runningKey{}] = map[string]*exec.Cmd{}
 			people, err := filepath.Abs(filepath.Join("testdata", "people.ndjson"))
 			e.Setenv("PEOPLE", people)
+			if err != nil {
+				return err
+			}
+			foreign, err := filepath.Abs(filepath.Join("..", "..", "formats", "testdata", "foreign"))
+			e.Setenv("FOREIGN", foreign)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
