@@ -93,8 +93,8 @@ func (f readingFlags) options(centre centreFlags) (o formats.Options, err error)
 		}
 	}
 	if o.Centre = centre.centre; o.Centre != "" {
-		if err = domain.CheckCentre(o.Centre); err != nil {
-			return o, usage("--centre: %w", err)
+		if domain.CheckCentre(o.Centre) != nil {
+			return o, usage("--centre: the code of a centre has 1 to 32 Latin letters, digits, - and _")
 		}
 	}
 	return o, nil
