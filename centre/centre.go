@@ -112,6 +112,12 @@ func open(ctx context.Context, config Config, p pace) (_ *Centre, err error) {
 	return c, nil
 }
 
+// IsDir tells whether a centre has been opened in the directory.
+func IsDir(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, fileCentre))
+	return err == nil
+}
+
 // OtherCentreError says that a directory is another centre's: what waits in it
 // would be refused under this one's name.
 type OtherCentreError struct {
@@ -123,6 +129,8 @@ func (e *OtherCentreError) Error() string {
 	return fmt.Sprintf("the directory is that of centre %s of district %d; each centre has one of its own", e.Centre, e.District)
 }
 
+const fileCentre = "centre.json"
+
 // identity is whose directory it is.
 type identity struct {
 	District domain.District `json:"district"`
@@ -132,7 +140,7 @@ type identity struct {
 // identify reads whose directory it is, or makes it this centre's. Who opens it
 // only to look names no centre.
 func (c *Centre) identify() error {
-	path := filepath.Join(c.config.Dir, "centre.json")
+	path := filepath.Join(c.config.Dir, fileCentre)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := intake.Subject(c.config.District, c.config.Centre); err != nil {
