@@ -33,6 +33,7 @@ func newCertificateRows(h header, o Options) rowReader {
 		"recipientState": &c.state, "vaccinationBatch": &c.batch, "vaccinationDate": &c.date, "vaccinationDose": &c.dose,
 		"vaccinationTotalDoses": &c.totalDoses, "vaccinationName": &c.vaccine, "facilityName": &c.facility,
 		"facilityDistrict": &c.facilityDistrict, "facilityState": &c.facilityState, "previousCertificateId": &d.previous,
+		"metaPreviousCertificateId": &d.previous,
 	})
 	for i, name := range h.known {
 		if !strings.HasPrefix(name, "recipient") && name != "preEnrollmentCode" {

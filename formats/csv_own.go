@@ -47,10 +47,14 @@ func newOwnRows(h header, o Options) rowReader {
 			r.names[f] = h.names[i]
 		}
 	}
-	for f, isGiven := range map[field]bool{fieldDistrict: o.District != 0, fieldGroup: o.Group != 0, fieldCentre: o.Centre != ""} {
-		if isGiven {
-			r.given |= 1 << f
-		}
+	if o.District != 0 {
+		r.given |= setOf(fieldDistrict)
+	}
+	if o.Group != 0 {
+		r.given |= setOf(fieldGroup)
+	}
+	if o.Centre != "" {
+		r.given |= setOf(fieldCentre)
 	}
 	return r
 }
@@ -72,10 +76,10 @@ var (
 	errNotCollected = &reason{domain.CodeNotCollected, "addresses and test results are not collected; leave the column out"}
 	errUnknown      = &reason{domain.CodeUnknownField, "no submission has such a column; leave it out"}
 	errOfAnother    = &reason{domain.CodeUnknownField, "this type of submission has no such field; leave the cell empty"}
-	errUnknownType  = &reason{domain.CodeUnknownType, "type is " + knownTypes}
+	errUnknownType  = &reason{domain.CodeUnknownType, "type is registration, dose, registration_withdrawal, dose_withdrawal, reversal_request or reversal_decision"}
 	errFreeze       = &reason{domain.CodeNotSupported, "a freeze is not read from CSV; order it by itself, or in NDJSON"}
-	errMissing      = &reason{domain.CodeMissingField, "the cell is empty"}
-	errNeedsID      = &reason{domain.CodeMissingField, "the cell is empty; a reversal request needs an id, by which it is decided"}
+	errMissing      = &reason{domain.CodeMissingField, "the row has no value here"}
+	errNeedsID      = &reason{domain.CodeMissingField, "the row has no value here; a reversal request needs an id, by which it is decided"}
 )
 
 // read looks for what is wrong in the order of [parse]: the type, what is not
@@ -241,8 +245,13 @@ func (r *ownRows) registration(h domain.Heading, seen fieldSet) domain.Registrat
 		s.Restated = readField(r, fieldRestated, readFlag)
 	}
 	var wrong *reason
-	if s.PhotoID, wrong = readPhotoID(r.values[columnPhotoIDType], r.values[columnPhotoIDNumber]); wrong != nil {
-		r.refuse(fieldPhotoID, wrong)
+	s.PhotoID, wrong = readPhotoID(r.values[columnPhotoIDType], r.values[columnPhotoIDNumber])
+	switch {
+	case wrong == nil || r.reject != nil:
+	case wrong == errPhotoIDType || wrong == errRationCard:
+		r.reject = wrong.about(r.names[columnPhotoIDType])
+	default:
+		r.reject = wrong.about(r.names[columnPhotoIDNumber])
 	}
 	return s
 }

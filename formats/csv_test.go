@@ -142,7 +142,7 @@ func TestOwnRowsRefused(t *testing.T) {
 		{registration, "birth_year", "1861", "bad_value birth_year"},
 		{registration, "sex", "X", "bad_value sex"},
 		{registration, "mobile", "9.00000E+09", "bad_value mobile"},
-		{registration, "photo_id_type", "Library card", "bad_value photo_id_number"},
+		{registration, "photo_id_type", "Library card", "bad_value photo_id_type"},
 		{registration, "photo_id_number", "", "missing_field photo_id_number"},
 		{registration, "photo_id_number", "2.34568E+11", "bad_value photo_id_number"},
 		{registration, "photo_id_number", "XXXXXXXX0123", "bad_value photo_id_number"},
