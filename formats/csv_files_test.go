@@ -47,3 +47,21 @@ func TestCSVFiles(t *testing.T) {
 		})
 	}
 }
+
+// TestCSVOfTheDocument reads the example that docs/FORMATS.md gives.
+func TestCSVOfTheDocument(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile(filepath.Join("..", "docs", "FORMATS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(document), "```csv\n")
+	example, _, closed := strings.Cut(example, "```")
+	if !found || !closed {
+		t.Fatal("the document has no example of CSV")
+	}
+	items := readCSV(t, example, Options{})
+	if len(items) != 2 || items[0].Reject != nil || items[1].Reject != nil {
+		t.Errorf("the example reads as %s", natives(items))
+	}
+}
