@@ -2,6 +2,7 @@ package formats
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"bahi/domain"
@@ -211,5 +212,28 @@ func (i *Item) judge(s domain.Submission, reject *domain.Rejection, column func(
 	}
 	if i.Reject = reject; reject == nil {
 		i.Submission = s
+		i.columns = new(columns)
+		for n, field := range namedFields {
+			i.columns[n] = column(field)
+		}
 	}
+}
+
+// namedFields are what a rejection by the ledger may name of a submission from a
+// foreign record.
+var namedFields = [...]string{"at", "person", "registration", "district", "birth_year", "mobile", "photo_id", "centre", "vaccine", "dose"}
+
+// columns are where a record has those fields, and empty where it has not.
+type columns [len(namedFields)]string
+
+// named returns a rejection by the ledger with the record's own name of the
+// field.
+func (c *columns) named(r *domain.Rejection) *domain.Rejection {
+	n := slices.Index(namedFields[:], r.Field)
+	if n < 0 || shownPath(c[n]) == "" {
+		return r
+	}
+	own := *r
+	own.Field = shownPath(c[n])
+	return &own
 }
