@@ -229,7 +229,7 @@ func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) 
 	for n := s.usual; ; n *= 2 {
 		rest := s.buf[s.from:]
 		text := string(rest[:min(n, MaxRecord, len(rest))])
-		scan := scanner{line: text}
+		scan := foreignScanner(text)
 		if end := scan.members(from, list); end != 0 {
 			s.usual = max(2*scan.at, 512)
 			return text[:scan.at], end, nil
