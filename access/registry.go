@@ -171,7 +171,7 @@ func (r *Registry) fold(a eventstore.AuditAccess) {
 		}
 		r.tokens[a.Token] = Token{
 			ID: a.Token, Role: a.Role, District: a.District, Centre: a.Centre, Officer: a.Officer,
-			Issued: a.At, Expires: a.Expires, By: a.By, State: Valid,
+			Issued: a.At, Expires: a.Expires, By: a.By, State: Valid, sequence: a.Sequence,
 		}
 	case eventstore.TokenRevoked:
 		if t, ok := r.tokens[a.Token]; ok {

@@ -126,7 +126,7 @@ func (p *program) printAccess(a eventstore.AuditAccess) error {
 	words := []string{row.At.Format(time.RFC3339) + " ", fmt.Sprintf("%-16s", row.Kind)}
 	for _, word := range []struct{ before, is string }{
 		{"", row.Token}, {"", row.Role}, {"district ", districtOf(row.District)}, {"centre ", row.Centre}, {"officer ", row.Officer},
-		{"nkey ", row.NKey}, {"certificate ", row.Certificate}, {"until ", until(row.Expires)}, {"by ", row.By},
+		{"nkey ", row.NKey}, {"certificate ", row.Certificate}, {"until ", moment(row.Expires)}, {"by ", row.By},
 	} {
 		if word.is != "" {
 			words = append(words, word.before+word.is)
@@ -143,7 +143,7 @@ func districtOf(d domain.District) string {
 	return strconv.Itoa(int(d))
 }
 
-func until(t time.Time) string {
+func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

@@ -40,7 +40,7 @@ Exit code 4 says that some submissions were rejected.`,
   bahi submit --data ./ledger --district 208 --centre 208001 certificates.csv
   bahi submit --data ./ledger --format fhir --district 208 --at 2021-03-01 patients.ndjson
   bahi submit --server http://127.0.0.1:8080 --token-file centre.token - < submissions.ndjson
-  bahi submit --server nats://127.0.0.1:4222 --token-file nats-centre.token --district 208 --centre 208001 submissions.ndjson
+  bahi submit --server nats://127.0.0.1:4222 --nkey 208001.nkey --district 208 --centre 208001 submissions.ndjson
   bahi submit --data ./ledger --as authority orders.ndjson`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -63,6 +63,8 @@ Exit code 4 says that some submissions were rejected.`,
 	f.StringVar(&as, "as", vault.RoleCentre, "whose credential to act with: centre or authority (freezes and reversal decisions need the authority's)")
 	f.StringVar(&centre.district, "district", "", "the district where a foreign record names none; with --server nats://…: the one whose subject to publish to")
 	f.StringVar(&centre.centre, "centre", "", "the centre where a foreign record names none; with --server nats://…: the one whose subject to publish to")
+	f.StringVar(&centre.nkey, "nkey", "", "with --server nats://…: file of the nkey seed that the centre signs in with")
+	f.StringVar(&centre.ca, "ca", "", "with --server tls://…: file of the certificate authority that the server's certificate is checked against (default: the system's)")
 	f.StringVar(&centre.intakeKey, "intake-key", "", "with --server nats://…: file of the ledger's intake key (default: ask the server, and believe it)")
 	f.Bool("json", true, "verdicts are always JSON, one a line")
 	return c
