@@ -34,10 +34,9 @@ type Config struct {
 	District domain.District // both as the ledger has the centre registered
 	Centre   string
 
-	Server      string                 // of the ledger's NATS, such as tls://ledger.example:4222
-	InboxPrefix string                 // in which the centre may listen; by default its own, see intake.InboxPrefix
-	NATS        []nats.Option          // further options of the connection: credentials, TLS
-	IntakeKey   func() ([]byte, error) // gives the ledger's intake key; nil to ask the server for it, and believe it
+	Server    string                 // of the ledger's NATS, such as tls://ledger.example:4222
+	NATS      []nats.Option          // further options of the connection: credentials, TLS
+	IntakeKey func() ([]byte, error) // gives the ledger's intake key; nil to ask the server for it, and believe it
 
 	Listen   string // host:port for callers on this machine; "" for none
 	MaxBytes int64  // of waiting bundles on the disk, and as many of verdicts; 0 for DefaultMaxBytes
@@ -69,9 +68,6 @@ func open(ctx context.Context, config Config, p pace) (_ *Centre, err error) {
 	}
 	if config.MaxBytes == 0 {
 		config.MaxBytes = DefaultMaxBytes
-	}
-	if config.InboxPrefix == "" {
-		config.InboxPrefix = intake.InboxPrefix(config.District, config.Centre)
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -184,7 +180,7 @@ func (c *Centre) Close() error {
 // one, once everything has begun. The error is the disk's, or says that nobody
 // can listen there; that the ledger is out of reach is none.
 func (c *Centre) Run(ctx context.Context, ready func(address string)) (err error) {
-	l, err := openLink(c.config.Server, c.config.InboxPrefix, c.pace, c.config.Log, c.config.NATS)
+	l, err := openLink(c.config, c.pace)
 	if err != nil {
 		return err
 	}

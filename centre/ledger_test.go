@@ -62,15 +62,20 @@ func (u *upstream) open() {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+	doors, err := intake.For(context.Background(), l, conn, slog.New(slog.DiscardHandler))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	submit := doors.Submit
+	doors.Submit = func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 		for _, one := range s {
 			if d, ok := one.(domain.DoseGiven); ok && d.Batch == "POISON" && u.poison.Load() {
 				panic("poison")
 			}
 		}
-		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
+		return submit(ctx, s)
 	}
-	door, err := intake.OpenDoor(context.Background(), conn, l.Vault(), submit, slog.New(slog.DiscardHandler))
+	door, err := intake.OpenDoor(context.Background(), doors)
 	if err != nil {
 		u.t.Fatal(err)
 	}

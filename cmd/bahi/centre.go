@@ -19,14 +19,17 @@ import (
 func (p *program) centreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "centre",
-		Short: "Which vaccination centres may connect, and with which keys",
+		Short: "Which vaccination centres may connect; and a centre's own machine",
 		Long: `A centre signs in to NATS with an nkey of its own, and to HTTP with a client
 certificate or a token. The ledger is told the public halves. What a centre that is
-removed has submitted stays.`,
+removed has submitted stays.
+
+On the centre's own machine, run keeps submissions while there is no link and forwards
+them when there is; status, verdicts and retry look into what it keeps.`,
 		Example: `  bahi centre add --data ./ledger --district 208 --centre 208001 --make-nkey 208001.nkey
   bahi centre list --data ./ledger`,
 	}
-	c.AddCommand(p.centreAdd(), p.centreList(), p.centreRemove())
+	c.AddCommand(p.centreAdd(), p.centreList(), p.centreRemove(), p.centreRun(), p.centreStatus(), p.centreVerdicts(), p.centreRetry())
 	return c
 }
 
