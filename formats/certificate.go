@@ -212,9 +212,8 @@ func (i *Item) judge(s domain.Submission, reject *domain.Rejection, column func(
 	}
 	if i.Reject = reject; reject == nil {
 		i.Submission = s
-		i.columns = new(columns)
-		for n, field := range namedFields {
-			i.columns[n] = column(field)
+		if i.columns == nil {
+			i.columns = columnsBy(column)
 		}
 	}
 }
@@ -225,6 +224,14 @@ var namedFields = [...]string{"at", "person", "registration", "district", "birth
 
 // columns are where a record has those fields, and empty where it has not.
 type columns [len(namedFields)]string
+
+func columnsBy(column func(field string) string) *columns {
+	c := new(columns)
+	for n, field := range namedFields {
+		c[n] = column(field)
+	}
+	return c
+}
 
 // named returns a rejection by the ledger with the record's own name of the
 // field.

@@ -27,6 +27,7 @@ type ownRows struct {
 	options Options
 	given   fieldSet            // what the options say where a row does not
 	columns []string            // names by place
+	ledgers *columns            // of the columns by what the ledger may name
 	fields  []field             // by place
 	names   [columnCount]string // of the columns by field
 	values  [columnCount]string // of the row
@@ -56,6 +57,7 @@ func newOwnRows(h header, o Options) rowReader {
 	if o.Centre != "" {
 		r.given |= setOf(fieldCentre)
 	}
+	r.ledgers = columnsBy(r.column)
 	return r
 }
 
@@ -85,7 +87,7 @@ var (
 // read looks for what is wrong in the order of [parse]: the type, what is not
 // collected, unknown columns, missing values, the id, values.
 func (r *ownRows) read(line int, cells []string, yield func(Item) bool) bool {
-	item := Item{Line: line}
+	item := Item{Line: line, columns: r.ledgers}
 	r.reject = nil
 	seen := r.spread(cells)
 	id, wrong := readUUID(r.values[fieldID])
