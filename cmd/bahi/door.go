@@ -46,6 +46,7 @@ type door interface {
 	AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error]
 	IntakeKey(context.Context) ([]byte, error)
 	accessDoor
+	quarantineDoor
 	Close() error
 }
 
