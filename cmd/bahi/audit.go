@@ -104,11 +104,15 @@ func inOrder(reads iter.Seq2[eventstore.AuditRead, error], events iter.Seq2[even
 }
 
 func (p *program) printRead(r eventstore.AuditRead) error {
-	row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person)}
+	row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person), Item: r.Item}
 	if p.json {
 		return p.print(row)
 	}
-	_, err := fmt.Fprintf(p.stdout, "%s  %-16s %-14s %d  %s\n", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
+	words := fmt.Sprintf("%s  %-16s %-14s %d  %s", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
+	if row.Item != (domain.UUID{}) {
+		words += "  in quarantine " + row.Item.String()
+	}
+	_, err := fmt.Fprintln(p.stdout, words)
 	return err
 }
 
@@ -171,5 +175,6 @@ type auditRow struct {
 	Officer  string          `json:"officer"`
 	Purpose  string          `json:"purpose"`
 	District domain.District `json:"district"`
-	Person   string          `json:"person_token"`
+	Person   string          `json:"person_token"`  // zeros for a row in quarantine that names nobody by number
+	Item     domain.UUID     `json:"item,omitzero"` // what was opened in quarantine
 }

@@ -49,6 +49,10 @@ func TestQuarantineVerbs(t *testing.T) {
 		t.Errorf("recorded: %s", o.stdout)
 	}
 
+	if o := mustExit(t, 0, nil, "audit", "list", "--data", data, "--json"); !strings.Contains(o.stdout, `"item":"`+id+`"`) {
+		t.Errorf("recorded: %s", o.stdout)
+	}
+
 	if o := mustExit(t, 4, nil, "quarantine", "retry", "--data", data, id); !strings.Contains(o.stdout, "0 accepted, 0 duplicate, 1 rejected; 1 rows stay") {
 		t.Errorf("in vain: %s", o.stdout)
 	}
