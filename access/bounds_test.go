@@ -10,24 +10,24 @@ import (
 
 func TestLRU(t *testing.T) {
 	t.Parallel()
-	l := newLRU[*int](3)
-	get := func(key string) *int { return l.get(key, func() *int { return new(int) }) }
-	a := get("a")
-	get("b")
-	get("c")
-	if get("a") != a {
-		t.Error("what was just used is gone")
+	l := newLRU[int](3)
+	has := func(key string, want int) bool {
+		v, ok := l.get(key)
+		return ok && v == want
 	}
-	get("d") // b goes
-	if len(l.values) != 3 || l.order.Len() != 3 || get("a") != a {
+	for i, key := range []string{"a", "b", "c"} {
+		l.put(key, i)
+	}
+	if !has("a", 0) {
+		t.Error("the first of three is gone")
+	}
+	l.put("d", 3) // b goes: it was not used for longest
+	if _, ok := l.get("b"); ok || !has("a", 0) || !has("c", 2) || !has("d", 3) || len(l.values) != 3 || l.order.Len() != 3 {
 		t.Errorf("it keeps %d", len(l.values))
-	}
-	if _, ok := l.values["b"]; ok {
-		t.Error("what was not used for longest is still there")
 	}
 	l.drop("a")
 	l.drop("nothing")
-	if get("a") == a {
+	if _, ok := l.get("a"); ok || len(l.values) != 2 || l.order.Len() != 2 {
 		t.Error("what was dropped is still there")
 	}
 }

@@ -30,7 +30,7 @@ type Config struct {
 // Registry knows who may come in. Its methods are safe for concurrent use.
 type Registry struct {
 	config    Config
-	signed    signed
+	signed    *signed
 	verifiers []Verifier
 	limits    limits
 
@@ -91,7 +91,7 @@ func Open(ctx context.Context, config Config) (*Registry, error) {
 		changed: make(chan struct{}, 1),
 	}
 	r.limits.rates, r.limits.misses = newLRU[*rate.Limiter](watched), newLRU[*misses](watched)
-	r.signed = signed{origin: config.Origin, key: config.Vault.TokenSigner(), now: config.Now, issued: r.issued}
+	r.signed = &signed{origin: config.Origin, key: config.Vault.TokenSigner(), now: config.Now, issued: r.issued, known: newLRU[string](watched)}
 	r.verifiers = append([]Verifier{r.signed, installation{config.Vault}}, config.Verifiers...)
 	for a, err := range config.Store.Access(ctx, 0) {
 		if err != nil {

@@ -193,6 +193,9 @@ func TestTokensEnd(t *testing.T) {
 	if err := o.Revoke(t.Context(), operator, first.ID); !errors.Is(err, access.ErrForbidden) {
 		t.Errorf("an operator revokes an officer's: %v", err)
 	}
+	if _, err := o.Bearer(t.Context(), second.Text, false); err != nil {
+		t.Fatal(err)
+	}
 	if err := o.Revoke(t.Context(), operator, second.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -83,8 +83,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 // Connect opens a further connection to the same server, for a room that has
 // subjects of its own. The caller closes it before the store.
 //
-// On the embedded server it lands in the account of the centres: what arrives
-// there can neither see nor name a subject of the ledger, not even as the
+// On the embedded server it lands in the account of the intake: what arrives there
+// can neither see nor name a subject of the ledger, not even as the
 // address to which a server sends an acknowledgement. An external server's
 // operator has to see to that: there the connection has the rights of the
 // credentials.
