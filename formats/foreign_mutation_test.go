@@ -216,3 +216,20 @@ func TestForeignInConstantMemory(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRead gives anything to whichever reader it looks like.
+func FuzzRead(f *testing.F) {
+	for _, sample := range foreignSamples(f) {
+		f.Add(sample[:min(len(sample), 400)])
+	}
+	for _, s := range append(samples, "type,id\ndose,1\n", "\xFF\xFE[\x00", "{", "\n\n[\n") {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		for _, item := range readForeign(t, input, foreignOptions) {
+			if (item.Submission == nil) == (item.Reject == nil) || item.Line < 1 {
+				t.Fatalf("an item does not hold together: %+v", item)
+			}
+		}
+	})
+}

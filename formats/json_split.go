@@ -231,12 +231,16 @@ const (
 // is looked at often. When the reader fails within the object, there is neither
 // an end nor a rejection, and nothing left to take.
 func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) {
-	for n := s.usual; ; n *= 2 {
+	n := s.usual
+	if s.lost { // most of what is tried now is no record, and shows it soon
+		n = 128
+	}
+	for ; ; n *= 2 {
 		rest := s.buf[s.from:]
 		text := string(rest[:min(n, MaxRecord, len(rest))])
 		scan := foreignScanner(text)
 		if end := scan.members(from, list); end != 0 {
-			s.usual = max(2*scan.at, 512)
+			s.usual = min(max(2*scan.at, 512), 16<<10)
 			return text[:scan.at], end, nil
 		}
 		// A literal that is cut off fails at its first letter.
