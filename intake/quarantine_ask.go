@@ -269,7 +269,7 @@ func (q *Quarantine) Retry(ctx context.Context, id domain.UUID, within domain.Di
 			return r, err
 		}
 		r, err = q.retry(ctx, s)
-		if !errors.Is(err, errChanged) || overtaken == maxOvertaken {
+		if !errors.Is(err, errChanged) && !errors.Is(err, vault.ErrKeyDestroyed) || overtaken == maxOvertaken {
 			return r, err
 		}
 	}
@@ -286,7 +286,7 @@ func (q *Quarantine) retry(ctx context.Context, s stored) (r QuarantineRetried, 
 		if rows, err = q.salvage(from, bundle); err != nil { // it opens as little as before
 			s.Tries++
 			r.Quarantined = s.Quarantined
-			return r, q.put(ctx, s, appendBundleContent(bundle))
+			return r, q.put(ctx, s, q.config.Keys.QuarantinesEnded(), appendBundleContent(bundle))
 		}
 	} else if s.Kept == 0 {
 		return r, nil // there is nothing to be tried
@@ -350,6 +350,7 @@ var errCrashedAgain = errors.New("the ledger failed over it again; its log tells
 // replace stores what is left of a message in its place, each row in the custody
 // where it belongs by now: who was nobody may have been registered elsewhere.
 func (q *Quarantine) replace(ctx context.Context, s stored, from sender, left []row, r *QuarantineRetried) error {
+	ended := q.config.Keys.QuarantinesEnded()
 	byDistrict, err := q.allot(ctx, s.District, left)
 	if err != nil {
 		return err
@@ -363,7 +364,7 @@ func (q *Quarantine) replace(ctx context.Context, s stored, from sender, left []
 			}
 			moved := arrival{from: from, bundle: s.ID, since: s.Since}.stored(district, part, s.Code)
 			moved.Bundle, moved.Tries = s.Bundle, s.Tries
-			if err := q.putNew(ctx, moved.holding(run), appendRows(run)); err != nil {
+			if err := q.putNew(ctx, moved.holding(run), ended, appendRows(run)); err != nil {
 				return err
 			}
 		}
@@ -373,7 +374,7 @@ func (q *Quarantine) replace(ctx context.Context, s stored, from sender, left []
 	if len(stays) == 0 {
 		return q.remove(ctx, s)
 	}
-	return q.put(ctx, s, appendRows(stays))
+	return q.put(ctx, s, ended, appendRows(stays))
 }
 
 func orDiscard(log *slog.Logger) *slog.Logger {

@@ -44,6 +44,7 @@ func (s stored) subject() string {
 // verdict, without its person, with the sender's district. The ids follow from the
 // bundle: what is there already is left as it is.
 func (q *Quarantine) file(ctx context.Context, a arrival, code BundleCode, rows []row) error {
+	ended := q.config.Keys.QuarantinesEnded()
 	byDistrict, err := q.allot(ctx, a.from.District, rows)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (q *Quarantine) file(ctx context.Context, a arrival, code BundleCode, rows 
 	for _, district := range sortedKeys(byDistrict) {
 		for part, run := range split(byDistrict[district], vault.MaxBundle) {
 			s := a.stored(district, part, code)
-			if err := q.putNew(ctx, s.holding(run), appendRows(run)); err != nil {
+			if err := q.putNew(ctx, s.holding(run), ended, appendRows(run)); err != nil {
 				return err
 			}
 		}
@@ -103,9 +104,9 @@ func (q *Quarantine) filePoison(ctx context.Context, a arrival, code BundleCode,
 	case err == nil && len(rows) > 0:
 		return q.file(ctx, a, code, rows)
 	case err == nil || !vault.IsBundle(bundle) || len(bundle) > vault.MaxBundle:
-		return q.putNew(ctx, a.stored(a.from.District, 0, code), nil)
+		return q.putNew(ctx, a.stored(a.from.District, 0, code), 0, nil)
 	}
-	return q.putNew(ctx, a.stored(a.from.District, 0, code), appendBundleContent(bundle))
+	return q.putNew(ctx, a.stored(a.from.District, 0, code), q.config.Keys.QuarantinesEnded(), appendBundleContent(bundle))
 }
 
 // salvage reads what it can of a bundle that could not be taken in, be there ever so
@@ -136,7 +137,7 @@ func (q *Quarantine) salvage(from sender, bundle []byte) (rows []row, err error)
 // Of its content nothing is kept: there is no district whose freeze would end it.
 func (q *Quarantine) fileUnknown(ctx context.Context, a arrival, code BundleCode) error {
 	a.from, a.named = sender{0, unknownCentre}, false
-	return q.putNew(ctx, a.stored(0, 0, code), nil)
+	return q.putNew(ctx, a.stored(0, 0, code), 0, nil)
 }
 
 // stored is a new message about an arrival; part counts the messages about the same
@@ -164,20 +165,21 @@ func (s stored) holding(rows []row) stored {
 // errChanged: another message has taken this one's place, or has it already.
 var errChanged = errors.New("what lies in quarantine was changed meanwhile")
 
-func (q *Quarantine) putNew(ctx context.Context, s stored, content []byte) error {
-	if err := q.put(ctx, s, content); !errors.Is(err, errChanged) {
+func (q *Quarantine) putNew(ctx context.Context, s stored, ended uint64, content []byte) error {
+	if err := q.put(ctx, s, ended, content); !errors.Is(err, errChanged) {
 		return err
 	}
 	return nil // a bundle that came again
 }
 
 // put seals and stores a message in the place of the one that s was read from, or,
-// of a new one, of none. It keeps its age.
-func (q *Quarantine) put(ctx context.Context, s stored, content []byte) error {
+// of a new one, of none. It keeps its age. What ended says, see
+// [vault.Vault.SealQuarantine].
+func (q *Quarantine) put(ctx context.Context, s stored, ended uint64, content []byte) error {
 	m := message.NewMessage("", nil)
 	m.SetContext(ctx)
 	if len(content) > 0 {
-		sealed, err := q.config.Keys.SealQuarantine(s.District, s.ID, s.subject(), content)
+		sealed, err := q.config.Keys.SealQuarantine(ended, s.District, s.ID, s.subject(), content)
 		clear(content)
 		if err != nil {
 			return err

@@ -545,6 +545,38 @@ func TestCutOffInTheMiddle(t *testing.T) {
 	}
 }
 
+// TestFreezeBetweenAskingAndSealing: the ledger is asked whether a row may be kept, a
+// freeze comes and ends, and then the row is to be sealed: it is asked about again.
+func TestFreezeBetweenAskingAndSealing(t *testing.T) {
+	t.Parallel()
+	h, m := openHouse(t), &memory{}
+	var refuses atomic.Bool
+	refuses.Store(true)
+	dose := refusedDose(1)
+	config := h.config(t, m.refusing(&refuses))
+	asked := 0
+	config.Custody = func(ctx context.Context, from domain.District, s []domain.Submission) ([]domain.District, error) {
+		districts, err := h.custody(ctx, from, s)
+		if asked++; asked == 1 {
+			h.frozen.Store(dose.Person, true)
+			_, err = h.keys.DestroyQuarantineKey(208, domain.UUID{7})
+		}
+		return districts, err
+	}
+	d, err := OpenDoor(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.pace = brisk
+	d.serving(t)
+	if _, err := h.centre(t, ClientOptions{}).Publish(t.Context(), 208, "208001", []domain.Submission{dose}); err != nil {
+		t.Fatal(err)
+	}
+	if items := list(t, d.quarantine, QuarantineQuery{}); len(items) != 1 || items[0].Rows != 1 || items[0].Kept != 0 || asked != 2 {
+		t.Errorf("asked %d times, in quarantine: %+v", asked, items)
+	}
+}
+
 // TestPagesOfQuarantine walks through a quarantine of two districts.
 func TestPagesOfQuarantine(t *testing.T) {
 	t.Parallel()
