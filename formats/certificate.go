@@ -1,6 +1,8 @@
 package formats
 
 import (
+	"strings"
+
 	"errors"
 	"slices"
 	"time"
@@ -150,7 +152,11 @@ func (c *certificate) centre(o Options, reject **domain.Rejection) string {
 	return o.Centre
 }
 
-func isCentreCode(s string) bool { return domain.CheckCentre(s) == nil }
+// isCentreCode tells a facility's code from its name: codes have a digit, and
+// "AIIMS" or "PHC" is no centre's.
+func isCentreCode(s string) bool {
+	return domain.CheckCentre(s) == nil && strings.ContainsAny(s, "0123456789")
+}
 
 // columnOf names where a record has what a native submission calls by another
 // name.
