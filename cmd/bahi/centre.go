@@ -46,10 +46,18 @@ func (f placeFlags) read() (domain.District, string, error) {
 	if err != nil {
 		return 0, "", usage("--district: %w", err)
 	}
-	if err := domain.CheckCentre(f.centre); err != nil {
-		return 0, "", usage("--centre: %w", err)
+	if err := checkCentre(f.centre); err != nil {
+		return 0, "", err
 	}
 	return district, f.centre, nil
+}
+
+// checkCentre refuses a flag --centre that no centre's code can be.
+func checkCentre(code string) error {
+	if domain.CheckCentre(code) != nil {
+		return usage("--centre: the code of a centre has 1 to 32 Latin letters, digits, - and _")
+	}
+	return nil
 }
 
 func (p *program) centreAdd() *cobra.Command {

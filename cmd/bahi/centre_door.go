@@ -50,8 +50,8 @@ func (p *program) openCentre(f centreFlags) (centreDoor, error) {
 	if d.district, err = domain.ParseDistrict(f.district); err != nil {
 		return d, usage("--district: %w", err)
 	}
-	if err := domain.CheckCentre(f.centre); err != nil {
-		return d, usage("--centre: %w", err)
+	if err := checkCentre(f.centre); err != nil {
+		return d, err
 	}
 	options := intake.ClientOptions{InboxPrefix: intake.InboxPrefix(d.district, f.centre)}
 	if f.intakeKey != "" {

@@ -95,8 +95,8 @@ func (f readingFlags) options(centre centreFlags) (o formats.Options, err error)
 		}
 	}
 	if o.Centre = centre.centre; o.Centre != "" {
-		if domain.CheckCentre(o.Centre) != nil {
-			return o, usage("--centre: the code of a centre has 1 to 32 Latin letters, digits, - and _")
+		if err := checkCentre(o.Centre); err != nil {
+			return o, err
 		}
 	}
 	return o, nil
