@@ -15,4 +15,4 @@ COPY --from=build --chown=nonroot:nonroot /volumes/ /
 VOLUME ["/data", "/keys"]
 EXPOSE 8080
 ENTRYPOINT ["/bahi"]
-CMD ["serve", "--data", "/data/ledger", "--keys", "/keys/ledger", "--listen", "0.0.0.0:8080"]
+CMD ["serve", "--data", "/data/ledger", "--keys", "/keys/ledger", "--listen", "0.0.0.0:8080", "--plain-http"]

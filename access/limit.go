@@ -38,7 +38,7 @@ func DefaultRates() map[string]Rate {
 }
 
 const (
-	watched = 10_000 // tokens whose rates and misses are remembered
+	watched = 10_000 // tokens whose rates, misses and signatures are remembered
 
 	// Misses within missWindow after which a token is locked. A help desk mistypes
 	// some; who tries numbers has hardly anything else.
@@ -71,6 +71,18 @@ func (m *misses) add(now time.Time) bool {
 	return !oldest.IsZero() && now.Sub(oldest) < missWindow
 }
 
+// missed notes that a token asked in vain, and tells whether it did too often.
+func (l *limits) missed(id string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m, ok := l.misses.get(id)
+	if !ok {
+		m = new(misses)
+		l.misses.put(id, m)
+	}
+	return m.add(now)
+}
+
 // Take counts a request of the principal against its rate. When it asks too often,
 // ok is false and wait is after how long it may ask again.
 func (r *Registry) Take(p Principal) (wait time.Duration, ok bool) {
@@ -84,9 +96,11 @@ func (r *Registry) Take(p Principal) (wait time.Duration, ok bool) {
 	}
 	r.limits.mu.Lock()
 	defer r.limits.mu.Unlock()
-	limiter := r.limits.rates.get(p.Token, func() *rate.Limiter {
-		return rate.NewLimiter(rate.Limit(allowed.PerSecond), allowed.Burst)
-	})
+	limiter, ok := r.limits.rates.get(p.Token)
+	if !ok {
+		limiter = rate.NewLimiter(rate.Limit(allowed.PerSecond), allowed.Burst)
+		r.limits.rates.put(p.Token, limiter)
+	}
 	now := r.config.Now()
 	reservation := limiter.ReserveN(now, 1)
 	if wait = reservation.DelayFrom(now); wait > 0 {
@@ -128,10 +142,7 @@ func (r *Registry) Looked(ctx context.Context, p Principal, officer string, foun
 	}
 	id := probe(p, officer)
 	now := r.config.Now()
-	r.limits.mu.Lock()
-	tooMany := r.limits.misses.get(id, func() *misses { return new(misses) }).add(now)
-	r.limits.mu.Unlock()
-	if !tooMany {
+	if !r.limits.missed(id, now) {
 		return nil
 	}
 	a := eventstore.AuditAccess{

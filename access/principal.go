@@ -54,6 +54,8 @@ type Token struct {
 	Expires  time.Time       `json:"expires,omitzero"`
 	By       string          `json:"by,omitempty"` // id of the token that asked for it
 	State    State           `json:"state"`
+
+	sequence uint64 // of the event by which it was issued
 }
 
 // State is whether a token lets anybody in.

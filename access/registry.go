@@ -30,7 +30,7 @@ type Config struct {
 // Registry knows who may come in. Its methods are safe for concurrent use.
 type Registry struct {
 	config    Config
-	signed    signed
+	signed    *signed
 	verifiers []Verifier
 	limits    limits
 
@@ -62,16 +62,15 @@ const (
 	maxTokens  = 100_000 // issued and not expired
 	maxCentres = 100_000
 
-	recordTries  = 8
-	recordTime   = 10 * time.Second
-	followPause  = time.Second
-	sweepEvery   = time.Hour
-	maxBearer    = 8 << 10
-	ledgerItself = "ledger"
+	recordTime  = 10 * time.Second
+	followPause = time.Second
+	sweepEvery  = time.Hour
+	maxBearer   = 8 << 10
 )
 
 // Open reads who may come in, tells the embedded NATS server which centres may
-// connect, and follows what changes until Close.
+// connect, and follows what changes until Close. A store has one registry: two would
+// tell its server different things for a moment.
 func Open(ctx context.Context, config Config) (*Registry, error) {
 	if config.Now == nil {
 		config.Now = time.Now
@@ -92,7 +91,7 @@ func Open(ctx context.Context, config Config) (*Registry, error) {
 		changed: make(chan struct{}, 1),
 	}
 	r.limits.rates, r.limits.misses = newLRU[*rate.Limiter](watched), newLRU[*misses](watched)
-	r.signed = signed{origin: config.Origin, key: config.Vault.TokenSigner(), now: config.Now, issued: r.issued}
+	r.signed = &signed{origin: config.Origin, key: config.Vault.TokenSigner(), now: config.Now, issued: r.issued, known: newLRU[string](watched)}
 	r.verifiers = append([]Verifier{r.signed, installation{config.Vault}}, config.Verifiers...)
 	for a, err := range config.Store.Access(ctx, 0) {
 		if err != nil {
@@ -167,9 +166,12 @@ func (r *Registry) fold(a eventstore.AuditAccess) {
 	switch a.Kind {
 	case eventstore.TokenIssued:
 		r.sweep()
+		if r.forgotten(a.Expires) {
+			return
+		}
 		r.tokens[a.Token] = Token{
 			ID: a.Token, Role: a.Role, District: a.District, Centre: a.Centre, Officer: a.Officer,
-			Issued: a.At, Expires: a.Expires, By: a.By, State: Valid,
+			Issued: a.At, Expires: a.Expires, By: a.By, State: Valid, sequence: a.Sequence,
 		}
 	case eventstore.TokenRevoked:
 		if t, ok := r.tokens[a.Token]; ok {
@@ -205,12 +207,15 @@ func (r *Registry) sweep() {
 	}
 	r.swept = now
 	for id, t := range r.tokens {
-		if now.Sub(t.Expires) > sweepEvery {
+		if r.forgotten(t.Expires) {
 			delete(r.tokens, id)
 			delete(r.locks, id)
 		}
 	}
 }
+
+// forgotten tells whether a token expired so long ago that nobody asks for it.
+func (r *Registry) forgotten(expired time.Time) bool { return r.config.Now().Sub(expired) > sweepEvery }
 
 // record appends the event that decide makes of the registry as it stands, and
 // folds it. When another node was first, decide is asked again.
@@ -219,7 +224,7 @@ func (r *Registry) record(ctx context.Context, decide func() (eventstore.AuditAc
 	defer cancel()
 	r.deciding.Lock()
 	defer r.deciding.Unlock()
-	for range recordTries {
+	for {
 		r.mu.RLock()
 		last, failed := r.folded, r.failed
 		a, err := decide()
@@ -242,7 +247,6 @@ func (r *Registry) record(ctx context.Context, decide func() (eventstore.AuditAc
 			return err
 		}
 	}
-	return fmt.Errorf("%w: other nodes record at the same time; try again", ErrUnavailable)
 }
 
 // catchUp folds what was recorded meanwhile. On replicas there may be nothing yet:

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -77,7 +76,6 @@ type house struct {
 	url     string
 	store   *eventstore.Store
 	centres map[access.Centre]who
-	streams jetstream.JetStream // with the rights of the ledger
 	intake  jetstream.JetStream // with those of the door
 }
 
@@ -112,43 +110,13 @@ func embedded(t *testing.T) house {
 func external(t *testing.T, ledger, operator who) house {
 	t.Helper()
 	centres, list := registered(t)
-	url := startServer(t, access.NATSConfig{
+	s, _ := startServer(t, access.NATSConfig{
 		Listen: "127.0.0.1:-1", StoreDir: t.TempDir(),
 		Ledger: []string{ledger.public}, Operators: []string{operator.public}, Centres: list,
 	})
+	url := s.ClientURL()
 	store := natstest.OpenConfig(t, eventstore.Config{URL: url, Credentials: ledger.file(t)})
 	return furnish(t, house{url: url, store: store, centres: centres})
-}
-
-// startServer runs a server on the configuration, read by NATS's own parser.
-func startServer(t *testing.T, c access.NATSConfig) (url string) {
-	t.Helper()
-	var text bytes.Buffer
-	if err := c.Write(&text); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "nats.conf")
-	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	options, err := server.ProcessConfigFile(path)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text.String())
-	}
-	if !options.SyncAlways || !options.JetStream {
-		t.Error("a write is acknowledged before it is flushed")
-	}
-	options.NoLog, options.NoSigs = true, true
-	s, err := server.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	s.Start()
-	return s.ClientURL()
 }
 
 // furnish makes the streams of the doors beside those of the ledger, and answers

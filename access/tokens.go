@@ -210,8 +210,8 @@ func (r *Registry) Unlock(ctx context.Context, by Principal, id string) error {
 	})
 }
 
-// Tokens returns the tokens that were issued and have not long expired, and what is
-// locked, the oldest first. Who may see them is the caller's to say: they hold no
+// Tokens returns what is locked and was not issued here, and then the tokens that
+// were issued and have not long expired, the oldest first. Who may see them is the caller's to say: they hold no
 // secret.
 func (r *Registry) Tokens() []Token {
 	r.mu.RLock()
@@ -233,6 +233,6 @@ func (r *Registry) Tokens() []Token {
 			tokens = append(tokens, Token{ID: id, State: Locked})
 		}
 	}
-	slices.SortFunc(tokens, func(a, b Token) int { return cmp.Or(a.Issued.Compare(b.Issued), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(tokens, func(a, b Token) int { return cmp.Or(cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.ID, b.ID)) })
 	return tokens
 }

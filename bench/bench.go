@@ -30,6 +30,8 @@ type Measure struct {
 	P99       float64 `json:"p99_us,omitempty"`
 	Limit     string  `json:"limit,omitempty"` // what it is measured beside
 	LimitRate float64 `json:"limit_per_second,omitempty"`
+	LimitP50  float64 `json:"limit_p50_us,omitempty"` // where one call of the limit was timed, too
+	LimitP99  float64 `json:"limit_p99_us,omitempty"`
 	RSS       int64   `json:"rss_mib"` // resident memory of the process at the end
 }
 
@@ -48,6 +50,8 @@ type sample struct {
 	took      time.Duration
 	latencies []time.Duration
 	limit     float64 // events a second of what it is measured beside
+
+	limitLatencies []time.Duration
 }
 
 type measure struct {
@@ -59,6 +63,7 @@ type measure struct {
 var measures = []measure{
 	{"append_bundles", "raw JetStream, same messages, fsynced", appendBundles},
 	{"append_singles", "raw JetStream, 64 writers, one event a message, fsynced", appendSingles},
+	{"http_singles_200", "raw JetStream, 200 publishers, one event a message, fsynced", httpSingles},
 	{"rebuild_counts", "raw JetStream, same messages read", rebuild("counts")},
 	{"rebuild_people", "raw JetStream, same messages read", rebuild("people")},
 	{"rebuild_register", "raw JetStream, same messages read", rebuild("register")},
@@ -116,20 +121,29 @@ func Run(ctx context.Context, o Options, tell func(Measure) error) error {
 
 func median(m measure, samples []sample) Measure {
 	rates, limits := make([]float64, 0, len(samples)), make([]float64, 0, len(samples))
-	var latencies []time.Duration
+	var latencies, limitLatencies []time.Duration
 	for _, s := range samples {
 		rates = append(rates, float64(s.events)/s.took.Seconds())
 		limits = append(limits, s.limit)
 		latencies = append(latencies, s.latencies...)
+		limitLatencies = append(limitLatencies, s.limitLatencies...)
 	}
 	slices.Sort(rates)
 	slices.Sort(limits)
-	slices.Sort(latencies)
 	out := Measure{Name: m.name, Events: samples[0].events, PerSecond: rates[len(rates)/2], Limit: m.limit, LimitRate: limits[len(limits)/2], RSS: residentMiB()}
-	if n := len(latencies); n > 0 {
-		out.P50, out.P99 = microseconds(latencies[n/2]), microseconds(latencies[n*99/100])
-	}
+	out.P50, out.P99 = percentiles(latencies)
+	out.LimitP50, out.LimitP99 = percentiles(limitLatencies)
 	return out
+}
+
+// percentiles are in microseconds, 0 when nothing was timed.
+func percentiles(latencies []time.Duration) (p50, p99 float64) {
+	n := len(latencies)
+	if n == 0 {
+		return 0, 0
+	}
+	slices.Sort(latencies)
+	return microseconds(latencies[n/2]), microseconds(latencies[n*99/100])
 }
 
 func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }

@@ -34,10 +34,9 @@ type Config struct {
 	District domain.District // both as the ledger has the centre registered
 	Centre   string
 
-	Server      string                 // of the ledger's NATS, such as tls://ledger.example:4222
-	InboxPrefix string                 // in which the centre may listen; by default its own, see intake.InboxPrefix
-	NATS        []nats.Option          // further options of the connection: credentials, TLS
-	IntakeKey   func() ([]byte, error) // gives the ledger's intake key; nil to ask the server for it, and believe it
+	Server    string                 // of the ledger's NATS, such as tls://ledger.example:4222
+	NATS      []nats.Option          // further options of the connection: credentials, TLS
+	IntakeKey func() ([]byte, error) // gives the ledger's intake key; nil to ask the server for it, and believe it
 
 	Listen   string // host:port for callers on this machine; "" for none
 	MaxBytes int64  // of waiting bundles on the disk, and as many of verdicts; 0 for DefaultMaxBytes
@@ -69,9 +68,6 @@ func open(ctx context.Context, config Config, p pace) (_ *Centre, err error) {
 	}
 	if config.MaxBytes == 0 {
 		config.MaxBytes = DefaultMaxBytes
-	}
-	if config.InboxPrefix == "" {
-		config.InboxPrefix = intake.InboxPrefix(config.District, config.Centre)
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -112,6 +108,12 @@ func open(ctx context.Context, config Config, p pace) (_ *Centre, err error) {
 	return c, nil
 }
 
+// IsDir tells whether a centre has been opened in the directory.
+func IsDir(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, fileCentre))
+	return err == nil
+}
+
 // OtherCentreError says that a directory is another centre's: what waits in it
 // would be refused under this one's name.
 type OtherCentreError struct {
@@ -123,6 +125,8 @@ func (e *OtherCentreError) Error() string {
 	return fmt.Sprintf("the directory is that of centre %s of district %d; each centre has one of its own", e.Centre, e.District)
 }
 
+const fileCentre = "centre.json"
+
 // identity is whose directory it is.
 type identity struct {
 	District domain.District `json:"district"`
@@ -132,7 +136,7 @@ type identity struct {
 // identify reads whose directory it is, or makes it this centre's. Who opens it
 // only to look names no centre.
 func (c *Centre) identify() error {
-	path := filepath.Join(c.config.Dir, "centre.json")
+	path := filepath.Join(c.config.Dir, fileCentre)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := intake.Subject(c.config.District, c.config.Centre); err != nil {
@@ -176,7 +180,7 @@ func (c *Centre) Close() error {
 // one, once everything has begun. The error is the disk's, or says that nobody
 // can listen there; that the ledger is out of reach is none.
 func (c *Centre) Run(ctx context.Context, ready func(address string)) (err error) {
-	l, err := openLink(c.config.Server, c.config.InboxPrefix, c.pace, c.config.Log, c.config.NATS)
+	l, err := openLink(c.config, c.pace)
 	if err != nil {
 		return err
 	}

@@ -177,7 +177,7 @@ func checkVerdicts(t *testing.T, c *Centre, l *load) {
 	t.Helper()
 	verdicts := map[string]domain.Outcome{}
 	var counts Counts
-	for a, err := range c.AllVerdicts(t.Context()) {
+	for a, err := range c.spool.allVerdicts(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -196,57 +196,54 @@ func (l *lines) add(v any) error {
 // verdicts answers with the verdicts of a bundle, or with all that are kept.
 func (d *door) verdicts(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	rejected := query.Get("rejected") == "true"
-	if query.Get("bundle") == "" {
-		w.Header().Set("Content-Type", typeNDJSON)
-		control := http.NewResponseController(w)
-		for a, err := range d.centre.AllVerdicts(r.Context()) {
-			if err != nil {
-				d.centre.config.Log.Error("verdicts cannot be read")
-				panic(http.ErrAbortHandler) // the answer has begun; it must not look whole
-			}
-			_ = control.SetWriteDeadline(time.Now().Add(requestTime))
-			if _, err := w.Write(a.Named(rejected)); err != nil {
-				return
-			}
+	var id domain.UUID
+	if name := query.Get("bundle"); name != "" {
+		var err error
+		if id, err = domain.ParseUUID(name); err != nil {
+			refuse(w, Problem{Status: http.StatusBadRequest, Code: "bad_request", Detail: err.Error()})
+			return
 		}
-		return
 	}
-	id, err := domain.ParseUUID(query.Get("bundle"))
-	if err != nil {
-		refuse(w, Problem{Status: http.StatusBadRequest, Code: "bad_request", Detail: err.Error()})
-		return
+	out := &unhurried{w: w, control: http.NewResponseController(w)}
+	if id != (domain.UUID{}) {
+		if _, without, err := d.centre.answerTo(r.Context(), id); err == nil && without.State == stateWaiting {
+			out.status = http.StatusAccepted
+		}
 	}
-	a, state, code, err := d.centre.Verdicts(r.Context(), id)
-	if err != nil {
+	err := d.centre.Verdicts(r.Context(), id, query.Get("rejected") == "true", out)
+	var p *Problem
+	switch {
+	case err == nil:
+		_, _ = out.Write(nil) // so that an answer without lines is one, too
+	case out.begun:
+		d.centre.config.Log.Error("verdicts cannot be read, or nobody takes them")
+		panic(http.ErrAbortHandler) // it must not look whole
+	case errors.As(err, &p):
+		refuse(w, *p)
+	default:
 		d.centre.config.Log.Error("verdicts cannot be read")
 		refuse(w, Problem{Status: http.StatusInternalServerError, Code: "internal", Detail: "the verdicts cannot be read; see the centre's log"})
-		return
 	}
-	switch state {
-	case StateUnknown:
-		refuse(w, Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "no such bundle; verdicts are kept for 30 days"})
-		return
-	case StateWaiting:
-		w.Header().Set("Content-Type", typeNDJSON)
-		w.WriteHeader(http.StatusAccepted)
-	default:
-		w.Header().Set("Content-Type", typeNDJSON)
-	}
-	if state != "" {
-		var answer lines
-		_ = answer.add(BundleState{Bundle: id, State: state, Code: code})
-		_, _ = w.Write(answer)
-		return
-	}
-	_, _ = w.Write(a.Named(rejected))
 }
 
-// BundleState stands for the verdicts of a bundle that has none.
-type BundleState struct {
-	Bundle domain.UUID `json:"bundle"`
-	State  string      `json:"verdict"`
-	Code   string      `json:"code,omitempty"`
+// unhurried writes an answer of any length, each piece of which has its time.
+type unhurried struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	status  int // 200 when 0
+	begun   bool
+}
+
+func (u *unhurried) Write(b []byte) (int, error) {
+	if !u.begun {
+		u.begun = true
+		u.w.Header().Set("Content-Type", typeNDJSON)
+		if u.status != 0 {
+			u.w.WriteHeader(u.status)
+		}
+	}
+	_ = u.control.SetWriteDeadline(time.Now().Add(requestTime))
+	return u.w.Write(b)
 }
 
 func (d *door) status(w http.ResponseWriter, r *http.Request) {

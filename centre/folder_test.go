@@ -114,7 +114,7 @@ func TestFileTakenAway(t *testing.T) {
 	working = run(t, c)
 	working.drained(patience)
 	answered := 0
-	for a, err := range working.AllVerdicts(t.Context()) {
+	for a, err := range working.spool.allVerdicts(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -199,7 +199,7 @@ func (f *forwarder) exchange(ctx context.Context, id domain.UUID, batch []waitin
 	}
 	defer clear(lines)
 	err = f.spool.do("exchange", func() error {
-		verdicts, err = f.client.PublishNDJSON(during, f.config.District, f.config.Centre, lines)
+		verdicts, err = f.client.PublishBundle(during, f.config.District, f.config.Centre, id, lines)
 		return err
 	})
 	if err == nil && len(verdicts) != sent {

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"bahi/domain"
+	"bahi/eventstore"
 	"bahi/formats"
 	"bahi/intake"
 	"bahi/ledger"
 	"bahi/projections"
-	"bahi/vault"
 )
 
 // upstream is a real ledger with its door and its NATS server, which can be
@@ -26,6 +27,7 @@ import (
 type upstream struct {
 	t      testing.TB
 	dir    string
+	seed   []byte // of the centre's nkey
 	l      *ledger.Ledger
 	shut   func()
 	poison atomic.Bool // whatever names the batch POISON crashes the door
@@ -33,6 +35,13 @@ type upstream struct {
 
 func openUpstream(t testing.TB) *upstream {
 	u := &upstream{t: t, dir: t.TempDir()}
+	pair, err := nkeys.CreateUser()
+	if err == nil {
+		u.seed, err = pair.Seed()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	u.open()
 	t.Cleanup(func() { u.shut() })
 	return u
@@ -46,19 +55,27 @@ func (u *upstream) open() {
 	if err != nil {
 		u.t.Fatal(err)
 	}
+	if err := l.Store().SetCentres([]eventstore.CentreUser{{District: 208, Centre: "208001", NKey: public(u.t, u.seed)}}); err != nil {
+		u.t.Fatal(err)
+	}
 	conn, err := l.Store().Connect("intake")
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
+	doors, err := intake.For(context.Background(), l, conn, slog.New(slog.DiscardHandler))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	submit := doors.Submit
+	doors.Submit = func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 		for _, one := range s {
 			if d, ok := one.(domain.DoseGiven); ok && d.Batch == "POISON" && u.poison.Load() {
 				panic("poison")
 			}
 		}
-		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
+		return submit(ctx, s)
 	}
-	door, err := intake.OpenDoor(context.Background(), conn, l.Vault(), submit, slog.New(slog.DiscardHandler))
+	door, err := intake.OpenDoor(context.Background(), doors)
 	if err != nil {
 		u.t.Fatal(err)
 	}
@@ -80,17 +97,26 @@ func (u *upstream) open() {
 
 func (u *upstream) address() string { return u.l.Store().Address() }
 
-// signIn is what a centre signs in with.
+// signIn is what a centre signs in with: the key that every ledger of these tests
+// is told.
 func (u *upstream) signIn() []nats.Option {
-	return []nats.Option{nats.UserInfo("centre", u.password())}
+	return []nats.Option{nats.Nkey(public(u.t, u.seed), func(nonce []byte) ([]byte, error) { return pairOf(u.t, u.seed).Sign(nonce) })}
 }
 
-func (u *upstream) password() string {
-	password, err := u.l.Vault().RoleToken(vault.NATSCentre)
+func pairOf(t testing.TB, seed []byte) nkeys.KeyPair {
+	pair, err := nkeys.FromSeed(seed)
 	if err != nil {
-		u.t.Fatal(err)
+		t.Error(err)
 	}
-	return password
+	return pair
+}
+
+func public(t testing.TB, seed []byte) string {
+	key, err := pairOf(t, seed).PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // wantCounts holds the ledger to have so many of each, and no event more.
@@ -182,12 +208,12 @@ func (r *running) verdict(id domain.UUID) (words []string) {
 	r.t.Helper()
 	var a Answer
 	eventually(r.t, patience, "the bundle has its verdicts", func() bool {
-		var state string
+		var without BundleState
 		var err error
-		if a, state, _, err = r.Verdicts(context.Background(), id); err != nil {
+		if a, without, err = r.answerTo(context.Background(), id); err != nil {
 			r.t.Fatal(err)
 		}
-		return state == ""
+		return without.State == ""
 	})
 	for line := range bytes.Lines(a.Lines) {
 		v, err := formats.ParseVerdict(line)

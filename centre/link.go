@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"bahi/intake"
 )
 
 // link is the connection to the ledger's NATS server. It is made again for ever.
@@ -38,13 +40,13 @@ var errLinkDown = errors.New("the link went down")
 
 // openLink begins to connect. It fails only on what no later attempt can mend,
 // such as an address that is none.
-func openLink(server, inbox string, p pace, log *slog.Logger, options []nats.Option) (*link, error) {
-	l := &link{log: log, came: make(chan struct{}), state: LinkState{Server: redacted(server), Since: time.Now()}}
+func openLink(c Config, p pace) (*link, error) {
+	l := &link{log: c.Log, came: make(chan struct{}), state: LinkState{Server: redacted(c.Server), Since: time.Now()}}
 	l.up, l.down = context.WithCancelCause(context.Background())
 	l.down(errLinkDown)
-	conn, err := nats.Connect(server, append([]nats.Option{
+	conn, err := nats.Connect(c.Server, append([]nats.Option{
 		nats.Name("bahi centre"),
-		nats.CustomInboxPrefix(inbox),
+		nats.CustomInboxPrefix(intake.InboxPrefix(c.District, c.Centre)),
 		nats.Timeout(p.connect),
 		nats.PingInterval(p.ping),
 		nats.MaxPingsOutstanding(2),
@@ -58,9 +60,9 @@ func openLink(server, inbox string, p pace, log *slog.Logger, options []nats.Opt
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { l.fell(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.failed(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.failed(err) }),
-	}, options...)...)
+	}, c.NATS...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", redacted(server), err)
+		return nil, fmt.Errorf("connect to %s: %w", l.state.Server, err)
 	}
 	l.conn = conn
 	if conn.IsConnected() {

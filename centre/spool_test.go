@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"bahi/domain"
 	"bahi/vault"
@@ -273,8 +273,8 @@ func TestBundleRefused(t *testing.T) {
 	if len(s.Refused) != 2 || s.Refused[0].Bundle != bad || s.Refused[0].Code != "crashed" || s.Waiting.Oldest != nil {
 		t.Errorf("set aside: %+v", s)
 	}
-	if _, state, code, err := working.Verdicts(t.Context(), bad); state != StateRefused || code != "crashed" || err != nil {
-		t.Errorf("the bundle is %s, %s, %v", state, code, err)
+	if _, without, err := working.answerTo(t.Context(), bad); without != (BundleState{bad, stateRefused, "crashed"}) || err != nil {
+		t.Errorf("the bundle is %+v, %v", without, err)
 	}
 	lines, err := os.ReadFile(filepath.Join(c.Dir, folderFailed, "people.ndjson", fileVerdicts))
 	if err != nil || bytes.Count(lines, []byte(`"verdict":"refused"`)) != 2 || bytes.Count(lines, []byte(`"code":"crashed"`)) != 2 {
@@ -367,7 +367,11 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("after %d failures: %d", n, got)
 		}
 	}
-	if fmt.Sprint(b.after(5), b.after(5), b.after(5)) == fmt.Sprint(b.after(5), b.after(5), b.after(5)) {
+	seen := map[time.Duration]bool{}
+	for range 20 {
+		seen[b.after(5)] = true
+	}
+	if len(seen) < 2 {
 		t.Error("no part of it is chance")
 	}
 }

@@ -2,7 +2,9 @@ package centre
 
 import (
 	"context"
-	"iter"
+	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -10,41 +12,71 @@ import (
 	"bahi/domain"
 )
 
-// States of a bundle that has no verdicts, or none any more.
+// BundleState stands, as one line of JSON, for the verdicts of a bundle that has
+// none: it is "waiting", or "refused" with the code of the reason.
+type BundleState struct {
+	Bundle domain.UUID `json:"bundle"`
+	State  string      `json:"verdict"`
+	Code   string      `json:"code,omitempty"`
+}
+
+// The states of a bundle without verdicts.
 const (
-	StateWaiting = "waiting"
-	StateRefused = "refused"
-	StateUnknown = "unknown"
+	stateWaiting = "waiting"
+	stateRefused = "refused"
 )
 
-// Verdicts returns the verdicts of a bundle, or the state it is in without. That
-// of a bundle which the ledger refused has the code.
-func (c *Centre) Verdicts(ctx context.Context, id domain.UUID) (a Answer, state, code string, err error) {
+// errUnknownBundle: the spool neither has the bundle nor, any more, its verdicts.
+var errUnknownBundle = &Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "no such bundle; verdicts are kept for 30 days"}
+
+// answerTo returns the verdicts of a bundle, or the state it is in without.
+func (c *Centre) answerTo(ctx context.Context, id domain.UUID) (a Answer, without BundleState, err error) {
 	lines, ok, err := c.spool.verdictsOf(ctx, id)
 	if err != nil || ok {
-		return Answer{id, lines}, "", "", err
+		return Answer{id, lines}, BundleState{}, err
 	}
 	for _, r := range c.spool.listRefused() {
 		if r.Bundle == id {
-			return Answer{}, StateRefused, r.Code, nil
+			return Answer{}, BundleState{id, stateRefused, r.Code}, nil
 		}
 	}
 	waits, err := c.spool.waits(ctx, id)
 	if err != nil || waits {
-		return Answer{}, StateWaiting, "", err
+		return Answer{}, BundleState{Bundle: id, State: stateWaiting}, err
 	}
 	// It may have been answered since it was first looked for.
 	lines, ok, err = c.spool.verdictsOf(ctx, id)
-	if err != nil || ok {
-		return Answer{id, lines}, "", "", err
+	if err == nil && !ok {
+		err = errUnknownBundle
 	}
-	return Answer{}, StateUnknown, "", nil
+	return Answer{id, lines}, BundleState{}, err
 }
 
-// AllVerdicts gives the verdicts that are kept, bundle by bundle, the oldest
-// first. They are kept for 30 days.
-func (c *Centre) AllVerdicts(ctx context.Context) iter.Seq2[Answer, error] {
-	return c.spool.allVerdicts(ctx)
+// Verdicts writes verdicts as NDJSON, each with its bundle: of one bundle, or, with
+// the zero id, all that are kept, the oldest first. They are kept for 30 days. For
+// a bundle that has none it writes a [BundleState]; of one that is unknown the
+// error is a [*Problem] with the code not_found.
+func (c *Centre) Verdicts(ctx context.Context, id domain.UUID, rejected bool, out io.Writer) error {
+	if id == (domain.UUID{}) {
+		for a, err := range c.spool.allVerdicts(ctx) {
+			if err != nil {
+				return err
+			}
+			if _, err := out.Write(a.Named(rejected)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	a, without, err := c.answerTo(ctx, id)
+	if err != nil {
+		return err
+	}
+	if without.State != "" {
+		return json.NewEncoder(out).Encode(without)
+	}
+	_, err = out.Write(a.Named(rejected))
+	return err
 }
 
 // Retry has bundles that the ledger refused tried again, each in its old place:

@@ -81,16 +81,12 @@ type doorkeeper struct {
 	mu                      sync.RWMutex    // guards what follows
 	ledger, intake, outside *server.Account // nil until the server has started: nobody gets in before
 	centres                 map[string]*server.User
-	centre                  *server.User // of the shared password; nil without one
 }
 
 func (k *doorkeeper) open(ledger, intake, centres *server.Account) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.ledger, k.intake, k.outside = ledger, intake, centres
-	if k.centre != nil {
-		k.centre.Account = intake
-	}
 }
 
 // Check implements [server.Authentication].
@@ -121,8 +117,6 @@ func (k *doorkeeper) user(o *server.ClientOpts, nonce []byte) *server.User {
 		return &server.User{Username: userLedger, Account: k.ledger}
 	case o.Username == userIntake && same(o.Password, k.password):
 		return &server.User{Username: userIntake, Account: k.intake}
-	case k.centre != nil && o.Username == userCentre && same(o.Password, k.centre.Password):
-		return k.centre
 	}
 	return nil
 }

@@ -27,13 +27,8 @@ const (
 	accountCentres = "CENTRES"
 
 	userLedger = "ledger" // this process, all of the ledger's account
-	userIntake = "intake" // this process, all of the centres' account
-	userCentre = "centre" // whoever connects from outside
+	userIntake = "intake" // this process, all of the intake's account
 )
-
-// CentreInbox is the prefix of the subjects on which a centre receives
-// answers, its custom inbox prefix: the only ones that it may subscribe to.
-const CentreInbox = "_INBOX_centre"
 
 // startTimeout bounds how long the server may take to recover its streams.
 const startTimeout = 2 * time.Minute
@@ -82,15 +77,6 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 	}
 	options.AlwaysEnableNonce = true // for nkeys, of which the server itself has none
 	options.CustomClientAuthentication = e.doorkeeper
-	if c.CentrePassword != "" {
-		e.doorkeeper.centre = &server.User{
-			Username: userCentre, Password: c.CentrePassword,
-			Permissions: &server.Permissions{
-				Publish:   &server.SubjectPermission{Allow: []string{"intake.*.*", "bahi.intake.key"}},
-				Subscribe: &server.SubjectPermission{Allow: []string{CentreInbox + ".>"}},
-			},
-		}
-	}
 
 	if e.server, err = server.NewServer(options); err != nil {
 		return nil, fmt.Errorf("start the embedded server: %w", err)

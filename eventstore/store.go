@@ -22,11 +22,9 @@ const (
 // Config says where the ledger is kept. Without a URL it is kept in Dir by a
 // server inside this process.
 type Config struct {
-	Dir            string // the embedded server's directory; one process at a time
-	MaxBytes       int64  // the most the embedded server stores; 0 means three quarters of the disk space that is free at the start
-	Listen         string // host:port at which the embedded server listens for centres; empty means it does not
-	CentrePassword string // of the user "centre" of Listen; none when empty
-
+	Dir                          string // the embedded server's directory; one process at a time
+	MaxBytes                     int64  // the most the embedded server stores; 0 means three quarters of the disk space that is free at the start
+	Listen                       string // host:port at which the embedded server listens for centres; empty means it does not
 	ListenCertificate, ListenKey string // PEM files of a TLS certificate and its key for Listen; without them it speaks no TLS
 
 	URL         string // an external NATS server, or several with commas between them
@@ -85,8 +83,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 // Connect opens a further connection to the same server, for a room that has
 // subjects of its own. The caller closes it before the store.
 //
-// On the embedded server it lands in the account of the centres: what arrives
-// there can neither see nor name a subject of the ledger, not even as the
+// On the embedded server it lands in the account of the intake: what arrives there
+// can neither see nor name a subject of the ledger, not even as the
 // address to which a server sends an acknowledgement. An external server's
 // operator has to see to that: there the connection has the rights of the
 // credentials.

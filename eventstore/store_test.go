@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"bahi/domain"
 	"bahi/eventstore"
@@ -137,7 +138,7 @@ func TestBadConfig(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]eventstore.Config{
 		"nothing":           {},
-		"listen, port":      {Dir: t.TempDir(), Listen: "127.0.0.1:nats", CentrePassword: "x"},
+		"listen, port":      {Dir: t.TempDir(), Listen: "127.0.0.1:nats"},
 		"directory no dir":  {Dir: "/dev/null"},
 		"no such creds":     {URL: "nats://127.0.0.1:1", Credentials: "/nowhere.creds"},
 		"address not a URL": {URL: "nats://%zz"},
@@ -151,7 +152,7 @@ func TestBadConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	_, err = eventstore.Open(t.Context(), eventstore.Config{Dir: t.TempDir(), Listen: taken.Addr().String(), CentrePassword: "x"})
+	_, err = eventstore.Open(t.Context(), eventstore.Config{Dir: t.TempDir(), Listen: taken.Addr().String()})
 	if err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("a taken port: %v", err)
 	}
@@ -264,7 +265,7 @@ func TestUnfit(t *testing.T) {
 // subjects and its own inbox, and nothing of the ledger.
 func TestCentre(t *testing.T) {
 	t.Parallel()
-	s := natstest.OpenConfig(t, eventstore.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", CentrePassword: "a password"})
+	s := natstest.OpenConfig(t, eventstore.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	fill(t, s, 1, 3)
 
 	intake, err := s.Connect("intake")
@@ -290,8 +291,19 @@ func TestCentre(t *testing.T) {
 	if _, err := nats.Connect(url, nats.UserInfo("ledger", "")); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("connected as the ledger: %v", err)
 	}
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetCentres([]eventstore.CentreUser{{District: 208, Centre: "1", NKey: public}}); err != nil {
+		t.Fatal(err)
+	}
 	denied := make(chan error, 10)
-	centre, err := nats.Connect(url, nats.UserInfo("centre", "a password"), nats.CustomInboxPrefix(eventstore.CentreInbox),
+	centre, err := nats.Connect(url, nats.Nkey(public, pair.Sign), nats.CustomInboxPrefix(eventstore.CentreInboxPrefix(208, "1")),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }))
 	if err != nil {
 		t.Fatal(err)

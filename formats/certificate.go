@@ -1,7 +1,10 @@
 package formats
 
 import (
+	"strings"
+
 	"errors"
+	"slices"
 	"time"
 
 	"bahi/domain"
@@ -149,15 +152,10 @@ func (c *certificate) centre(o Options, reject **domain.Rejection) string {
 	return o.Centre
 }
 
+// isCentreCode tells a facility's code from its name: codes have a digit, and
+// "AIIMS" or "PHC" is no centre's.
 func isCentreCode(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return s != "" && len(s) <= 32
+	return domain.CheckCentre(s) == nil && strings.ContainsAny(s, "0123456789")
 }
 
 // columnOf names where a record has what a native submission calls by another
@@ -220,5 +218,35 @@ func (i *Item) judge(s domain.Submission, reject *domain.Rejection, column func(
 	}
 	if i.Reject = reject; reject == nil {
 		i.Submission = s
+		if i.columns == nil {
+			i.columns = columnsBy(column)
+		}
 	}
+}
+
+// namedFields are what a rejection by the ledger may name of a submission from a
+// foreign record.
+var namedFields = [...]string{"at", "person", "registration", "district", "birth_year", "mobile", "photo_id", "centre", "vaccine", "dose"}
+
+// columns are where a record has those fields, and empty where it has not.
+type columns [len(namedFields)]string
+
+func columnsBy(column func(field string) string) *columns {
+	c := new(columns)
+	for n, field := range namedFields {
+		c[n] = column(field)
+	}
+	return c
+}
+
+// named returns a rejection by the ledger with the record's own name of the
+// field.
+func (c *columns) named(r *domain.Rejection) *domain.Rejection {
+	n := slices.Index(namedFields[:], r.Field)
+	if n < 0 || shownPath(c[n]) == "" {
+		return r
+	}
+	own := *r
+	own.Field = shownPath(c[n])
+	return &own
 }

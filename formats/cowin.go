@@ -12,14 +12,7 @@ import (
 // vaccinate. The bodies name no district, and a registration no date: those are
 // the options', or of a pair the date of the dose.
 func ReadCoWIN(r io.Reader, o Options) iter.Seq2[Item, error] {
-	return readRecords(r, "", looksLikeCoWIN, func(rec record, give func(Item) bool) bool {
-		for _, item := range o.calls(rec) {
-			if !give(item) {
-				return false
-			}
-		}
-		return true
-	})
+	return readRecords(r, looksLikeCoWIN, o.calls)
 }
 
 func looksLikeCoWIN(text string) bool {

@@ -84,7 +84,7 @@ func (t *table) row(in *csvRecords, row csvRecord, yield func(Item) bool) bool {
 	if row.reject != nil {
 		return refuse(row.reject.about(""))
 	}
-	if !t.split(row) {
+	if row.quoted && t.holdsRow(row.text) || !t.split(row) {
 		in.back()
 		return refuse(errQuotes.about(""))
 	}
@@ -100,6 +100,21 @@ func (t *table) row(in *csvRecords, row csvRecord, yield func(Item) bool) bool {
 		return refuse(errNotUTF8.about(t.columns[i]))
 	}
 	return t.rows.read(row.line, t.cells[:len(t.columns)], yield)
+}
+
+// holdsRow tells whether a row over several lines has a whole row within it: then
+// a quotation mark too many in its first line met one that was right, and what
+// lies between is not one value. The first and the last line do not count, for
+// they hold the rest of the row.
+func (t *table) holdsRow(row []byte) bool {
+	const lineEnds = "\r\n"
+	for i := bytes.IndexAny(row, lineEnds); i >= 0; {
+		row = row[i+1:]
+		if i = bytes.IndexAny(row, lineEnds); i >= 0 && bytes.Count(row[:i], []byte{t.delimiter}) >= len(t.columns)-1 {
+			return true
+		}
+	}
+	return false
 }
 
 // split cuts a row into cells, which share one string. It returns false for a

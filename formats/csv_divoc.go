@@ -24,17 +24,18 @@ type columnSet uint64
 
 var errPrevious = &reason{domain.CodeNotSupported, "a certificate that replaces an earlier one cannot be taken in; withdraw the dose and report it anew"}
 
-func newCertificateRows(names, known []string, o Options) rowReader {
+func newCertificateRows(h header, o Options) rowReader {
 	d := &divocRows{options: o, doses: true}
 	c := &d.record
-	d.bind(names, known, map[string]*cell{
+	d.bind(h, map[string]*cell{
 		"preEnrollmentCode": &c.code, "recipientName": &c.name, "recipientMobileNumber": &c.mobile, "recipientDOB": &c.birthDate,
 		"recipientAge": &c.age, "recipientGender": &c.sex, "recipientIdentity": &c.identity, "recipientDistrict": &c.district,
 		"recipientState": &c.state, "vaccinationBatch": &c.batch, "vaccinationDate": &c.date, "vaccinationDose": &c.dose,
 		"vaccinationTotalDoses": &c.totalDoses, "vaccinationName": &c.vaccine, "facilityName": &c.facility,
 		"facilityDistrict": &c.facilityDistrict, "facilityState": &c.facilityState, "previousCertificateId": &d.previous,
+		"metaPreviousCertificateId": &d.previous,
 	})
-	for i, name := range known {
+	for i, name := range h.known {
 		if !strings.HasPrefix(name, "recipient") && name != "preEnrollmentCode" {
 			d.ofDose |= 1 << i
 		}
@@ -43,10 +44,10 @@ func newCertificateRows(names, known []string, o Options) rowReader {
 	return d
 }
 
-func newPreEnrolmentRows(names, known []string, o Options) rowReader {
+func newPreEnrolmentRows(h header, o Options) rowReader {
 	d := &divocRows{options: o}
 	r := &d.record.recipient
-	d.bind(names, known, map[string]*cell{
+	d.bind(h, map[string]*cell{
 		"phone": &r.mobile, "identity": &r.identity, "dob": &r.birthDate, "gender": &r.sex, "name": &r.name,
 		"district": &r.district, "state": &r.state,
 	})
@@ -55,15 +56,15 @@ func newPreEnrolmentRows(names, known []string, o Options) rowReader {
 
 // bind gives every cell its column. A column that the header does not have is
 // called by its right name.
-func (d *divocRows) bind(names, known []string, cells map[string]*cell) {
+func (d *divocRows) bind(h header, cells map[string]*cell) {
 	for name, c := range cells {
 		c.column = name
 	}
-	d.columns, d.cells = names, make([]*cell, len(names))
+	d.columns, d.cells = h.names, make([]*cell, len(h.names))
 	d.dropped = map[columnSet][]string{}
-	for i, name := range known {
+	for i, name := range h.known {
 		if c := cells[name]; c != nil {
-			c.column = names[i]
+			c.column = h.names[i]
 			d.cells[i] = c
 		}
 	}

@@ -2,6 +2,7 @@ package formats
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -15,43 +16,50 @@ import (
 // layout is a kind of rows, known by the columns of the header.
 type layout struct {
 	what     string
-	columns  []string // all that it is known by
+	columns  []string          // all that it is known by
+	byName   map[string]string // the columns by folded name
 	required []string
-	rows     func(names, known []string, o Options) rowReader
+	rows     func(h header, o Options) rowReader
+}
+
+func newLayout(what string, columns, required []string, rows func(header, Options) rowReader) *layout {
+	byName := make(map[string]string, len(columns))
+	for _, c := range columns {
+		byName[folded(c)] = c
+	}
+	return &layout{what, columns, byName, required, rows}
 }
 
 var layouts = []*layout{
-	{
-		what:     "own columns",
-		columns:  ownColumns,
-		required: []string{"type"},
-		rows:     newOwnRows,
-	},
-	{
-		what: "DIVOC's certificates",
-		columns: []string{
+	newLayout("own columns", ownColumns, []string{"type"}, newOwnRows),
+	newLayout("DIVOC's certificates",
+		[]string{
 			"preEnrollmentCode", "recipientName", "recipientMobileNumber", "recipientDOB", "recipientAge", "recipientGender",
 			"recipientNationality", "recipientIdentity", "recipientAddressLine1", "recipientAddressLine2", "recipientDistrict",
 			"recipientState", "recipientPincode", "vaccinationBatch", "vaccinationDate", "vaccinationDose", "vaccinationTotalDoses",
 			"vaccinationEffectiveStart", "vaccinationEffectiveEnd", "vaccinationManufacturer", "vaccinationName", "vaccinatorName",
 			"facilityName", "facilityAddressLine1", "facilityAddressLine2", "facilityDistrict", "facilityState", "facilityPincode",
-			"previousCertificateId",
+			"previousCertificateId", "metaPreviousCertificateId",
 		},
-		required: []string{
+		[]string{
 			"recipientName", "recipientMobileNumber", "recipientGender", "recipientIdentity",
 			"vaccinationBatch", "vaccinationDate", "vaccinationDose", "vaccinationName",
 		},
-		rows: newCertificateRows,
-	},
-	{
-		what: "DIVOC's pre-enrolments",
-		columns: []string{
+		newCertificateRows),
+	newLayout("DIVOC's pre-enrolments",
+		[]string{
 			"phone", "identity", "dob", "gender", "name", "email", "addressLine1", "addressLine2", "district", "state", "pincode",
 			"nationality", "doseNumber", "enrollmentScopeId",
 		},
-		required: []string{"phone", "identity", "dob", "gender", "name"},
-		rows:     newPreEnrolmentRows,
-	},
+		[]string{"phone", "identity", "dob", "gender", "name"},
+		newPreEnrolmentRows),
+}
+
+// header is the first row, by place.
+type header struct {
+	cells []string // as they stand there
+	known []string // what the layout calls them; "" of those that it does not know
+	names []string // by which a verdict may call them
 }
 
 // maxColumns is how many columns a header has at most. Spreadsheets put empty
@@ -110,7 +118,7 @@ func findHeader(line []byte, separators []byte, o Options) (*table, *domain.Reje
 	for _, c := range separators {
 		cells := headerCells(line, c)
 		for _, l := range layouts {
-			if n := len(cells) - count(l.known(cells), ""); n > best {
+			if n := l.count(cells); n > best {
 				names, found, separator, best = cells, l, c, n
 			}
 		}
@@ -140,53 +148,37 @@ func headerCells(line []byte, separator byte) []string {
 	return cells
 }
 
-// known returns, by place, the column that a cell of the header names, and "" for
-// those that the layout does not know.
-func (l *layout) known(cells []string) []string {
-	known := make([]string, len(cells))
-	for i, cell := range cells {
-		name := folded(cell)
-		if at := slices.IndexFunc(l.columns, func(c string) bool { return folded(c) == name }); at >= 0 {
-			known[i] = l.columns[at]
+// count tells how many cells of a header the layout knows, as far as one goes.
+func (l *layout) count(cells []string) (n int) {
+	for _, cell := range cells[:min(len(cells), maxColumns)] {
+		if l.byName[folded(cell)] != "" {
+			n++
 		}
 	}
-	return known
+	return n
 }
 
+// table is the input under a header that the layout is best known by.
 func (l *layout) table(cells []string, separator byte, o Options) (*table, *domain.Rejection) {
 	if len(cells) > maxColumns {
 		return nil, badHeader("the header has %d columns; at most %d can be read", len(cells), maxColumns)
 	}
-	known := l.known(cells)
-	names := make([]string, len(cells))
+	h := header{cells: cells, known: make([]string, len(cells)), names: make([]string, len(cells))}
 	for i, cell := range cells {
-		if known[i] != "" && slices.Contains(known[:i], known[i]) {
-			return nil, badHeader("the header has the column %s twice; rename or remove one", known[i])
+		name := l.byName[folded(cell)]
+		if name != "" && slices.Contains(h.known, name) {
+			return nil, badHeader("the header has the column %s twice; rename or remove one", name)
 		}
-		if names[i] = shownName(cell); names[i] == "" {
-			names[i] = known[i]
-		}
-		if names[i] == "" {
-			names[i] = fmt.Sprintf("column%d", i+1)
-		}
+		h.known[i], h.names[i] = name, cmp.Or(shownName(cell), name, fmt.Sprintf("column%d", i+1))
 	}
 	var missing []string
 	for _, name := range l.required {
-		if !slices.Contains(known, name) {
+		if !slices.Contains(h.known, name) {
 			missing = append(missing, name)
 		}
 	}
 	if missing != nil {
 		return nil, badHeader("the header is one of %s and has no column %s", l.what, strings.Join(missing, ", "))
 	}
-	return &table{delimiter: separator, columns: names, rows: l.rows(names, known, o)}, nil
-}
-
-func count(list []string, s string) (n int) {
-	for _, l := range list {
-		if l == s {
-			n++
-		}
-	}
-	return n
+	return &table{delimiter: separator, columns: h.names, rows: l.rows(h, o)}, nil
 }

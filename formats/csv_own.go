@@ -27,6 +27,7 @@ type ownRows struct {
 	options Options
 	given   fieldSet            // what the options say where a row does not
 	columns []string            // names by place
+	ledgers *columns            // of the columns by what the ledger may name
 	fields  []field             // by place
 	names   [columnCount]string // of the columns by field
 	values  [columnCount]string // of the row
@@ -34,23 +35,29 @@ type ownRows struct {
 	native  []byte              // room to write a submission down
 }
 
-func newOwnRows(names, known []string, o Options) rowReader {
-	r := &ownRows{options: o, columns: names, fields: make([]field, len(names))}
+func newOwnRows(h header, o Options) rowReader {
+	r := &ownRows{options: o, columns: h.names, fields: make([]field, len(h.names))}
 	copy(r.names[:], fieldNames[:])
-	for i, name := range known {
+	r.names[columnPhotoIDType], r.names[columnPhotoIDNumber] = "photo_id_type", "photo_id_number"
+	for i, name := range h.known {
 		f := fieldOfColumn(name)
-		if f == columnUnknown && isNotCollected(names[i]) {
+		if f == columnUnknown && isNotCollected(h.cells[i]) {
 			f = columnNotCollected
 		}
 		if r.fields[i] = f; f < columnCount {
-			r.names[f] = names[i]
+			r.names[f] = h.names[i]
 		}
 	}
-	for f, isGiven := range map[field]bool{fieldDistrict: o.District != 0, fieldGroup: o.Group != 0, fieldCentre: o.Centre != ""} {
-		if isGiven {
-			r.given |= 1 << f
-		}
+	if o.District != 0 {
+		r.given |= setOf(fieldDistrict)
 	}
+	if o.Group != 0 {
+		r.given |= setOf(fieldGroup)
+	}
+	if o.Centre != "" {
+		r.given |= setOf(fieldCentre)
+	}
+	r.ledgers = columnsBy(r.column)
 	return r
 }
 
@@ -71,16 +78,16 @@ var (
 	errNotCollected = &reason{domain.CodeNotCollected, "addresses and test results are not collected; leave the column out"}
 	errUnknown      = &reason{domain.CodeUnknownField, "no submission has such a column; leave it out"}
 	errOfAnother    = &reason{domain.CodeUnknownField, "this type of submission has no such field; leave the cell empty"}
-	errUnknownType  = &reason{domain.CodeUnknownType, "type is " + knownTypes}
+	errUnknownType  = &reason{domain.CodeUnknownType, "type is registration, dose, registration_withdrawal, dose_withdrawal, reversal_request or reversal_decision"}
 	errFreeze       = &reason{domain.CodeNotSupported, "a freeze is not read from CSV; order it by itself, or in NDJSON"}
-	errMissing      = &reason{domain.CodeMissingField, "the cell is empty"}
-	errNeedsID      = &reason{domain.CodeMissingField, "the cell is empty; a reversal request needs an id, by which it is decided"}
+	errMissing      = &reason{domain.CodeMissingField, "the row has no value here"}
+	errNeedsID      = &reason{domain.CodeMissingField, "the row has no value here; a reversal request needs an id, by which it is decided"}
 )
 
 // read looks for what is wrong in the order of [parse]: the type, what is not
 // collected, unknown columns, missing values, the id, values.
 func (r *ownRows) read(line int, cells []string, yield func(Item) bool) bool {
-	item := Item{Line: line}
+	item := Item{Line: line, columns: r.ledgers}
 	r.reject = nil
 	seen := r.spread(cells)
 	id, wrong := readUUID(r.values[fieldID])
@@ -240,8 +247,13 @@ func (r *ownRows) registration(h domain.Heading, seen fieldSet) domain.Registrat
 		s.Restated = readField(r, fieldRestated, readFlag)
 	}
 	var wrong *reason
-	if s.PhotoID, wrong = readPhotoID(r.values[columnPhotoIDType], r.values[columnPhotoIDNumber]); wrong != nil {
-		r.refuse(fieldPhotoID, wrong)
+	s.PhotoID, wrong = readPhotoID(r.values[columnPhotoIDType], r.values[columnPhotoIDNumber])
+	switch {
+	case wrong == nil || r.reject != nil:
+	case wrong == errPhotoIDType || wrong == errRationCard:
+		r.reject = wrong.about(r.names[columnPhotoIDType])
+	default:
+		r.reject = wrong.about(r.names[columnPhotoIDNumber])
 	}
 	return s
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // ReadDIVOC reads bodies of DIVOC's calls to certify, v1 and v3, or one of its
-// CSV files (see [ReadCSV]), told by the first character. A record is a
-// certificate of one dose, and gives a registration that it states again and the
-// dose. The update of a certificate is refused.
+// CSV files (see [ReadCSV]), told by the first line. A record is a certificate of
+// one dose, and gives a registration that it states again and the dose. The update
+// of a certificate is refused.
 func ReadDIVOC(r io.Reader, o Options) iter.Seq2[Item, error] {
 	in := bufio.NewReader(decoded(r))
 	return func(yield func(Item, error) bool) {
@@ -20,14 +20,7 @@ func ReadDIVOC(r io.Reader, o Options) iter.Seq2[Item, error] {
 			ReadCSV(in, o)(yield)
 			return
 		}
-		readRecords(in, "", looksLikeDIVOC, func(rec record, give func(Item) bool) bool {
-			for _, item := range o.certificate(rec) {
-				if !give(item) {
-					return false
-				}
-			}
-			return true
-		})(yield)
+		readRecords(in, looksLikeDIVOC, o.certificate)(yield)
 	}
 }
 

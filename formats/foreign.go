@@ -17,7 +17,7 @@ import (
 // all numbers: such an id is as personal as the record. The ledger keeps ids as
 // HMACs only.
 func ForeignID(system, kind string, parts ...string) domain.UUID {
-	var space [256]byte
+	var space [512]byte
 	b := append(space[:0], "bahi foreign id 1"...)
 	b = appendPart(b, system)
 	b = appendPart(b, kind)

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -148,3 +149,87 @@ func fuzzForeign(f *testing.F, prefix string, read func(io.Reader, Options) iter
 func FuzzReadDIVOC(f *testing.F) { fuzzForeign(f, "divoc", ReadDIVOC) }
 func FuzzReadFHIR(f *testing.F)  { fuzzForeign(f, "fhir", ReadFHIR) }
 func FuzzReadCoWIN(f *testing.F) { fuzzForeign(f, "cowin", ReadCoWIN) }
+
+// endless gives a text n times between a beginning and an end.
+type endless struct {
+	begin, text, end string
+	n                int
+	rest             string
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	for e.rest == "" {
+		switch {
+		case e.begin != "":
+			e.rest, e.begin = e.begin, ""
+		case e.n > 0:
+			e.rest, e.n = e.text, e.n-1
+		case e.end != "":
+			e.rest, e.end = e.end, ""
+		default:
+			return 0, io.EOF
+		}
+	}
+	n := copy(b, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
+}
+
+// A list of any length, and Bundles of any number, with broken records among
+// them, are read in the same memory.
+func TestForeignInConstantMemory(t *testing.T) {
+	// Not parallel: it looks at what the whole process holds.
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const n = 15_000
+	for _, c := range []struct {
+		name  string
+		input endless
+		items int
+	}{
+		{"divoc", endless{begin: "[", text: nextDIVOC + ",\n{\"recipient\":tru},\n", end: nextDIVOC + "]", n: n}, 3*n + 2},
+		{"fhir", endless{text: inBundle("urn:uuid:1", fhirPatient, "", swap(fhirDose, "Patient/p1", "urn:uuid:1")) + "\n", n: n}, 2 * n},
+		{"cowin on one line", endless{begin: "[", text: nextCoWIN + ",", end: nextCoWIN + "]", n: n}, n + 1},
+	} {
+		items, err := Read(&c.input, foreignOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, most, got := heap(), uint64(0), 0
+		for _, err := range items {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got++; got%10_000 == 0 {
+				most = max(most, heap())
+			}
+		}
+		if got != c.items {
+			t.Errorf("%s: %d items of %d", c.name, got, c.items)
+		}
+		if most > before+4<<20 {
+			t.Errorf("%s: %d kB are held", c.name, (most-before)>>10)
+		}
+	}
+}
+
+// FuzzRead gives anything to whichever reader it looks like.
+func FuzzRead(f *testing.F) {
+	for _, sample := range foreignSamples(f) {
+		f.Add(sample[:min(len(sample), 400)])
+	}
+	for _, s := range append(samples, "type,id\ndose,1\n", "\xFF\xFE[\x00", "{", "\n\n[\n") {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		for _, item := range readForeign(t, input, foreignOptions) {
+			if (item.Submission == nil) == (item.Reject == nil) || item.Line < 1 {
+				t.Fatalf("an item does not hold together: %+v", item)
+			}
+		}
+	})
+}

@@ -107,3 +107,28 @@ func TestForeignBecomesNative(t *testing.T) {
 		}
 	}
 }
+
+// A rejection by the ledger names the field as the record does.
+func TestVerdictsNameTheSourcesFields(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		input, field, want string
+	}{
+		{nextDIVOC, "registration", "recipient.identity"},
+		{nextDIVOC, "at", "vaccination.date"},
+		{nextDIVOC, "id", "id"},
+		{nextFHIR, "vaccine", "vaccineCode"},
+		{nextFHIR, "dose", "protocolApplied"},
+		{nextCoWIN, "person", "beneficiary_reference_id"},
+		{nextCoWIN, "at", "dose1_date"},
+		{samples[1], "at", "at"},
+	} {
+		items := readForeign(t, []byte(c.input), foreignOptions)
+		dose := items[len(items)-1]
+		rejected := &domain.Rejection{Code: domain.CodeUnknownPerson, Field: c.field, Message: "no"}
+		v := dose.Verdict(domain.Verdict{Outcome: domain.Rejected, Reject: rejected})
+		if v.Reject.Field != c.want || v.Reject.Message != "no" || rejected.Field != c.field || v.ID != dose.ID || (v.Line == 1) != dose.Foreign {
+			t.Errorf("%s of %.40s is named %q, want %q", c.field, c.input, v.Reject.Field, c.want)
+		}
+	}
+}

@@ -161,7 +161,7 @@ func formatOfObject(text string) (found Format, sure bool) {
 			return foreign.format, true
 		}
 	}
-	scan := scanner{line: text}
+	scan := foreignScanner(text)
 	return NDJSON, scan.members("{", "") != 0 || scan.at+len("false") <= len(text)
 }
 

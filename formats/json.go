@@ -20,6 +20,10 @@ type node struct {
 	within []*node
 }
 
+// foreignScanner reads JSON of which addresses are dropped like anything else:
+// nobody has to look for them in every name.
+func foreignScanner(text string) scanner { return scanner{line: text, notCollected: "not looked for"} }
+
 // openRecord makes a node of one JSON object, as a [splitter] finds it.
 func openRecord(text string) *node {
 	return &node{value: value{text: text, kind: kindObject}}
@@ -28,7 +32,7 @@ func openRecord(text string) *node {
 // hasMember tells whether an object has a member of one of these names.
 func hasMember(text string, names ...string) bool {
 	found := false
-	scan := scanner{line: text}
+	scan := foreignScanner(text)
 	scan.object(0, func(name string, _ value) bool {
 		found = slices.Contains(names, name)
 		return !found
@@ -41,7 +45,7 @@ func (n *node) open() []*node {
 		return n.within
 	}
 	n.opened = true
-	scan := scanner{line: n.value.text}
+	scan := foreignScanner(n.value.text)
 	switch n.value.kind {
 	case kindObject:
 		scan.object(0, func(name string, v value) bool {

@@ -84,18 +84,23 @@ func records(r io.Reader, list string, looks func(string) bool) iter.Seq2[record
 	}
 }
 
-// readRecords gives every record of an input to read, which gives its items and
-// stops when it is told to. A record that cannot be read is an item, too.
-func readRecords(r io.Reader, list string, looks func(string) bool, read func(record, func(Item) bool) bool) iter.Seq2[Item, error] {
+// readRecords gives the items that read makes of every record of an input. A
+// record that cannot be read is an item, too.
+func readRecords(r io.Reader, looks func(string) bool, read func(record) []Item) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
-		for rec, err := range records(r, list, looks) {
+		for rec, err := range records(r, "", looks) {
 			if err != nil {
 				yield(Item{}, err)
 				return
 			}
-			give := func(i Item) bool { return yield(i, nil) }
-			if rec.reject != nil && !give(rec.refused(rec.reject)) || rec.reject == nil && !read(rec, give) {
-				return
+			items := []Item{rec.refused(rec.reject)}
+			if rec.reject == nil {
+				items = read(rec)
+			}
+			for _, item := range items {
+				if !yield(item, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -226,12 +231,16 @@ const (
 // is looked at often. When the reader fails within the object, there is neither
 // an end nor a rejection, and nothing left to take.
 func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) {
-	for n := s.usual; ; n *= 2 {
+	n := s.usual
+	if s.lost { // most of what is tried now is no record, and shows it soon
+		n = 128
+	}
+	for ; ; n *= 2 {
 		rest := s.buf[s.from:]
 		text := string(rest[:min(n, MaxRecord, len(rest))])
-		scan := scanner{line: text}
+		scan := foreignScanner(text)
 		if end := scan.members(from, list); end != 0 {
-			s.usual = max(2*scan.at, 512)
+			s.usual = min(max(2*scan.at, 512), 16<<10)
 			return text[:scan.at], end, nil
 		}
 		// A literal that is cut off fails at its first letter.

@@ -175,6 +175,25 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
+// What is broken from end to end takes its time, but not for ever: every byte may
+// be the beginning of a record.
+func BenchmarkSplitBroken(b *testing.B) {
+	large := `{"rec":"` + strings.Repeat("x", MaxRecord/2) + `"}`
+	for _, junk := range []string{"{", `{"`, `{"a":`, `{"a":[`, `{"a":{},`} {
+		b.Run(junk, func(b *testing.B) {
+			input := large + strings.Repeat(junk, (1<<20)/len(junk))
+			b.SetBytes(int64(len(input)))
+			for b.Loop() {
+				for _, err := range records(strings.NewReader(input), "entry", looksLikeFHIR) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkSplit(b *testing.B) {
 	one := `{"rec":{"name":"Bhaya Mitra","dob":"1994-11-30","address":{"addressLine1":"444, 2nd Street","district":"Bengaluru"}},"vaccination":{"batch":"MB3428BX","date":"2020-12-02T19:21:18.646Z","dose":1,"name":"CoVax"}}`
 	input := []byte("[" + strings.Repeat(one+",\n", 20_000) + one + "]")

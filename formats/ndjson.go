@@ -25,14 +25,20 @@ type Item struct {
 	Reject     *domain.Rejection
 	Dropped    []string // names of foreign fields that are not collected
 	Foreign    bool     // of a foreign format: the id is not the sender's, who knows the line
+
+	columns *columns // of a foreign submission
 }
 
 // Verdict returns v as the answer to this item: with its id or, when the sender
-// knows it by none, its line, and with what was dropped.
+// knows it by none, its line, with what was dropped, and with the source's own
+// name of the field that a rejection is about.
 func (i Item) Verdict(v domain.Verdict) domain.Verdict {
 	v.ID, v.Line, v.Dropped = i.ID, 0, i.Dropped
 	if i.ID == "" || i.Foreign {
 		v.Line = i.Line
+	}
+	if v.Reject != nil && i.columns != nil {
+		v.Reject = i.columns.named(v.Reject)
 	}
 	return v
 }

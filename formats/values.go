@@ -86,6 +86,15 @@ func wholeNumber(s string) string {
 	return s
 }
 
+// orEmpty returns the reason why s cannot be read: that there is nothing, or
+// another.
+func orEmpty(s string, wrong *reason) *reason {
+	if trimmed(s) == "" {
+		return errEmpty
+	}
+	return wrong
+}
+
 var errMobile = badValue("a mobile number has 10 digits, the first of them 6 to 9, with or without +91 or 0 before them")
 
 // readMobile reads a mobile number of ten digits, with what else is written with
@@ -163,7 +172,7 @@ func readSex(s string) (domain.Sex, *reason) {
 	var space [foldedLength]byte
 	switch string(appendFolded(space[:0], westernDigits(s))) {
 	case "":
-		return 0, errEmpty
+		return 0, orEmpty(s, errSex)
 	case "f", "female", "woman", "2", "महिला", "स्त्री":
 		return domain.Female, nil
 	case "m", "male", "man", "1", "पुरुष":
@@ -203,12 +212,8 @@ func readVaccine(s string) (domain.Vaccine, *reason) {
 		}
 	case "zycovd2dose":
 		return domain.ZyCoVDTwoDose, nil
-	case "":
-		if trimmed(s) == "" {
-			return 0, errEmpty
-		}
 	}
-	return 0, errVaccine
+	return 0, orEmpty(s, errVaccine)
 }
 
 var errDose = badValue("a dose is 1, 2, 3 or precaution")
@@ -218,11 +223,8 @@ var errDose = badValue("a dose is 1, 2, 3 or precaution")
 func readDose(s string) (domain.DoseNumber, *reason) {
 	var space [foldedLength]byte
 	folded := string(appendFolded(space[:0], wholeNumber(westernDigits(trimmed(s)))))
-	switch {
-	case folded == "":
-		return 0, errEmpty
-	case strings.HasPrefix(trimmed(s), "-"):
-		return 0, errDose
+	if folded == "" || strings.HasPrefix(trimmed(s), "-") {
+		return 0, orEmpty(s, errDose)
 	}
 	switch strings.TrimSuffix(strings.TrimPrefix(folded, "dose"), "dose") {
 	case "1", "1st", "first":

@@ -138,7 +138,7 @@ func TestReadCodes(t *testing.T) {
 	t.Parallel()
 	readings{
 		"F": "F", "f": "F", "Female": "F", "FEMALE ": "F", "2": "F", "महिला": "F", "M": "M", "male": "M", "1": "M", "पुरुष": "M", "T": "T", "Transgender": "T", "Other": "T", "3": "T", "३": "T",
-		"": "missing_field", "X": "bad_value: sex is", "4": "bad_value: sex is", "femal": "bad_value: sex is",
+		"": "missing_field", "?": "bad_value: sex is", "X": "bad_value: sex is", "4": "bad_value: sex is", "femal": "bad_value: sex is",
 	}.check(t, func(s string) (string, *reason) {
 		v, wrong := readSex(s)
 		return v.String(), wrong
@@ -147,14 +147,14 @@ func TestReadCodes(t *testing.T) {
 		"COVISHIELD": "COVISHIELD", "Covishield": "COVISHIELD", "covi-shield": "COVISHIELD", "Covishield (ChAdOx1 nCoV-19)": "COVISHIELD", "COVISHIELD, Serum Institute of India": "COVISHIELD",
 		"COVAXIN": "COVAXIN", "Covaxin [BBV152]": "COVAXIN", "Sputnik V": "SPUTNIK_V", "SPUTNIK_V": "SPUTNIK_V", "corbevax": "CORBEVAX", "ZyCoV-D": "ZYCOV_D", "ZYCOV_D_2DOSE": "ZYCOV_D_2DOSE",
 		"": "missing_field", "CoVax": "bad_value: a vaccine is one of", "Sputnik Light": "bad_value", "COVISHEILD": "bad_value", "Covishield Covaxin": "bad_value",
-		"ZyCoV-D (two doses)": "bad_value", "(COVISHIELD)": "bad_value", strings.Repeat("Covishield ", 100): "bad_value",
+		"ZyCoV-D (two doses)": "bad_value", "(COVISHIELD)": "bad_value", "?": "bad_value", " ": "missing_field", strings.Repeat("Covishield ", 100): "bad_value",
 	}.check(t, func(s string) (string, *reason) {
 		v, wrong := readVaccine(s)
 		return v.String(), wrong
 	})
 	readings{
 		"1": "1", " 2 ": "2", "3.0": "3", "१": "1", "Dose 1": "1", "dose-2": "2", "1st": "1", "First Dose": "1", "2nd dose": "2", "precaution": "precaution", "Precaution Dose": "precaution", "Booster": "precaution",
-		"": "missing_field", "0": "bad_value", "4": "bad_value", "1.5": "bad_value", "one": "bad_value", "dose": "bad_value", "-1": "bad_value",
+		"": "missing_field", "0": "bad_value", "4": "bad_value", "1.5": "bad_value", "one": "bad_value", "dose": "bad_value", "?": "bad_value", "-1": "bad_value",
 	}.check(t, func(s string) (string, *reason) {
 		v, wrong := readDose(s)
 		return v.String(), wrong

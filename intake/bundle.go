@@ -3,8 +3,11 @@ package intake
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
@@ -44,37 +47,88 @@ func isPermanent(err error) bool {
 	return errors.As(err, &u)
 }
 
-// takeIn handles one bundle: opens it, has its submissions decided, and answers.
+// arrival is a bundle as the server received it.
+type arrival struct {
+	from   sender
+	bundle domain.UUID // that the centre gave it, or else one that its place in the stream gives
+	named  bool        // by its centre
+	since  time.Time
+}
+
+// arrivalOf reads what is known of a bundle before it is opened. It returns false
+// when its subject names no district and centre.
+func arrivalOf(m *message.Message) (a arrival, ok bool) {
+	origin, _ := OriginOf(m.Context())
+	a.since = origin.Stored
+	if id, err := domain.ParseUUID(m.Metadata.Get(HeaderBundle)); err == nil && id != (domain.UUID{}) {
+		a.bundle, a.named = id, true
+	} else {
+		place := binary.BigEndian.AppendUint64([]byte("bahi bundle 1"), origin.Sequence)
+		a.bundle = uuidOf(binary.BigEndian.AppendUint64(place, uint64(origin.Stored.UnixNano())))
+	}
+	a.from, ok = senderOf(origin.Subject)
+	return a, ok
+}
+
+// uuidOf is a UUID of version 8 that follows from what.
+func uuidOf(what []byte) domain.UUID {
+	sum := sha256.Sum256(what)
+	id := domain.UUID(sum[:16])
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	return id
+}
+
+// takeIn handles one bundle: it is opened and decided, what is refused goes into
+// quarantine, the verdicts are kept and sent. A bundle that comes again, because
+// the process ended in between, comes to the same.
 func (d *Door) takeIn(m *message.Message) error {
 	ctx := m.Context()
-	origin, _ := OriginOf(ctx)
-	from, ok := senderOf(origin.Subject)
+	a, ok := arrivalOf(m)
 	if !ok {
 		return &unfit{BundleBadSubject}
 	}
-	plain, reply, err := d.keys.OpenBundle(m.Payload, []byte(from.subject()))
-	switch {
-	case errors.Is(err, vault.ErrOtherKey):
-		return &unfit{BundleOtherKey}
-	case errors.Is(err, vault.ErrClosed):
-		return err
-	case err != nil:
-		return &unfit{BundleCannotOpen}
-	}
-	defer clear(plain)
-	verdicts, err := d.decide(ctx, from, plain)
+	plain, reply, err := openBundle(d.config.Keys, a.from, m.Payload)
 	if err != nil {
 		return err
+	}
+	defer clear(plain)
+	items, err := readBundle(a.from, plain)
+	if err != nil {
+		return err
+	}
+	verdicts, refused, err := d.decide(ctx, items)
+	if err != nil {
+		return err
+	}
+	if len(refused) > 0 {
+		if err := d.quarantine.file(ctx, a, CodeRejected, refused); err != nil {
+			return err
+		}
 	}
 	sealed, err := reply.Seal(verdicts)
 	if err != nil {
 		return err
 	}
-	return d.answer(m, sealed, "")
+	if err := d.keepVerdicts(ctx, a, sealed, ""); err != nil {
+		return err
+	}
+	return d.answer(a.from, m, sealed, "")
 }
 
-// decide submits what is in an opened bundle and returns the verdicts as NDJSON.
-func (d *Door) decide(ctx context.Context, from sender, plain []byte) ([]byte, error) {
+// openBundle opens a bundle of that sender.
+func openBundle(keys *vault.Vault, from sender, sealed []byte) ([]byte, *vault.ReplySealer, error) {
+	plain, reply, err := keys.OpenBundle(sealed, []byte(from.subject()))
+	switch {
+	case errors.Is(err, vault.ErrOtherKey):
+		err = &unfit{BundleOtherKey}
+	case err != nil && !errors.Is(err, vault.ErrClosed):
+		err = &unfit{BundleCannotOpen}
+	}
+	return plain, reply, err
+}
+
+// readBundle reads the submissions of an opened bundle.
+func readBundle(from sender, plain []byte) ([]formats.Item, error) {
 	var items []formats.Item
 	for item, err := range formats.ReadNDJSON(bytes.NewReader(plain)) {
 		if err != nil {
@@ -83,101 +137,95 @@ func (d *Door) decide(ctx context.Context, from sender, plain []byte) ([]byte, e
 		if len(items) == BundleSize {
 			return nil, &unfit{BundleTooMany}
 		}
-		items = append(items, from.owns(item))
+		items = append(items, OwnedBy(item, from.District, from.Centre))
 	}
 	if len(items) == 0 {
 		return nil, &unfit{BundleEmpty}
 	}
-	var verdicts []byte
-	err := submitBundle(ctx, items, d.submit, func(v domain.Verdict) error {
+	return items, nil
+}
+
+// decide submits what is in a bundle and returns the verdicts as NDJSON, and the
+// rows that are refused.
+func (d *Door) decide(ctx context.Context, items []formats.Item) (verdicts []byte, refused []row, err error) {
+	n := 0
+	err = submitBundle(ctx, items, d.config.Submit, func(v domain.Verdict) error {
+		if v.Outcome == domain.Rejected {
+			refused = append(refused, row{verdict: &v, submission: items[n].Submission})
+		}
+		n++
 		verdicts = append(formats.AppendVerdict(verdicts, v), '\n')
 		return nil
 	})
-	return verdicts, err
+	return verdicts, refused, err
 }
 
-// owns refuses a dose that another centre gave: who may publish to a subject
-// speaks for the centre it names and for no other. What else a bundle holds is
-// bound to no centre: the district of a registration is where the person lives.
-func (s sender) owns(item formats.Item) formats.Item {
-	dose, ok := item.Submission.(domain.DoseGiven)
-	if !ok || dose.Centre == s.Centre && dose.District == s.District {
-		return item
-	}
-	field := "centre"
-	if dose.Centre == s.Centre {
-		field = "district"
-	}
-	item.Submission = nil
-	item.Reject = &domain.Rejection{Code: domain.CodeNotAllowed, Field: field, Message: "a centre reports its own doses; publish to the subject of the centre that gave this one"}
-	return item
-}
-
-// answer publishes to the sender's inbox, if one is named: verdicts, or the code
-// that stands for their absence. A sender who has gone misses them and publishes
-// the bundle again.
-func (d *Door) answer(m *message.Message, verdicts []byte, code BundleCode) error {
-	to := m.Metadata.Get(HeaderReply)
-	if !isReply(to) {
+// answer publishes to the sender's inbox, if one of its own is named: verdicts, or
+// the code that stands for their absence. A sender who has gone misses them, and
+// asks for them later.
+func (d *Door) answer(to sender, m *message.Message, verdicts []byte, code BundleCode) error {
+	inbox := m.Metadata.Get(HeaderReply)
+	if !to.hears(inbox) {
 		return nil
 	}
-	msg := nats.NewMsg(to)
+	msg := nats.NewMsg(inbox)
 	msg.Data = verdicts
 	if code != "" {
 		msg.Header.Set(HeaderCode, string(code))
 	}
-	return d.conn.PublishMsg(msg)
+	return d.config.Conn.PublishMsg(msg)
 }
 
-// quarantine is the poison middleware: a bundle that cannot be taken in goes to
-// the quarantine, still sealed as it came, with a code and no word more of why,
-// and its sender is told the code. One that cannot be taken in now is left for
-// the server to deliver again; its centre's next bundles wait behind it.
+// poison is the outermost middleware: what of a bundle that cannot be taken in can
+// be tried again goes into quarantine, with a code and no word more of why, and its
+// sender is told the code. One that cannot be taken in now is left for the server to
+// deliver again; its centre's next bundles wait behind it.
 //
 // Watermill's own would store the error's text, which after a panic is a dump of
 // values.
-func (d *Door) quarantine(to *Publisher) message.HandlerMiddleware {
-	return func(next message.HandlerFunc) message.HandlerFunc {
-		return func(m *message.Message) ([]*message.Message, error) {
-			ctx := m.Context() // of the delivery, without the time-outs of attempts
-			_, err := next(m)
-			if err == nil {
-				return nil, nil
-			}
-			origin, _ := OriginOf(ctx)
-			log := d.log.With("subject", shownSubject(origin.Subject), "sequence", origin.Sequence, "delivered", origin.Delivered)
-			code, permanent := d.judge(err, log)
-			if !permanent {
-				log.Warn("a bundle waits: the ledger does not answer; it comes again", "code", "not_now")
-				return nil, errNotNow
-			}
-			kept := m.Payload
-			if !vault.IsBundle(kept) {
-				kept = nil // published in the clear: only that it came is kept
-			}
-			poisoned := message.NewMessage(m.UUID, kept)
-			poisoned.SetContext(ctx)
-			poisoned.Metadata.Set(HeaderCode, string(code))
-			if reply := m.Metadata.Get(HeaderReply); isReply(reply) {
-				poisoned.Metadata.Set(HeaderReply, reply)
-			}
-			if err := to.Publish(quarantineSubject(origin.Subject), poisoned); err != nil {
-				log.Warn("a bundle cannot be put into quarantine; it comes again", "code", string(code))
-				return nil, errNotNow
-			}
-			log.Warn("a bundle went into quarantine", "code", string(code))
-			if err := d.answer(m, nil, code); err != nil {
-				log.Warn("its sender could not be told", "code", string(code))
-			}
+func (d *Door) poison(next message.HandlerFunc) message.HandlerFunc {
+	return func(m *message.Message) ([]*message.Message, error) {
+		ctx := m.Context() // of the delivery, without the time-outs of attempts
+		_, err := next(m)
+		if err == nil {
 			return nil, nil
 		}
+		m.SetContext(ctx)
+		origin, _ := OriginOf(ctx)
+		log := d.log.With("subject", shownSubject(origin.Subject), "sequence", origin.Sequence, "delivered", origin.Delivered)
+		code, permanent := judge(err, log)
+		if !permanent {
+			log.Warn("a bundle waits: the ledger does not answer; it comes again", "code", "not_now")
+			return nil, errNotNow
+		}
+		if err := d.putAside(ctx, m, code); err != nil {
+			log.Warn("a bundle cannot be put into quarantine; it comes again", "code", string(code))
+			return nil, errNotNow
+		}
+		log.Warn("a bundle went into quarantine", "code", string(code))
+		return nil, nil
 	}
+}
+
+// putAside puts a bundle into quarantine and tells its sender, now and later.
+func (d *Door) putAside(ctx context.Context, m *message.Message, code BundleCode) error {
+	a, known := arrivalOf(m)
+	if !known {
+		return d.quarantine.fileUnknown(ctx, a, code)
+	}
+	if err := d.quarantine.filePoison(ctx, a, code, m.Payload); err != nil {
+		return err
+	}
+	if err := d.keepVerdicts(ctx, a, nil, code); err != nil {
+		return err
+	}
+	return d.answer(a.from, m, nil, code)
 }
 
 // judge says which code an error that survived the attempts stands for, and
 // whether the bundle is to blame. Of a panic the stack is logged, not the value:
 // it may be anything.
-func (d *Door) judge(err error, log *slog.Logger) (code BundleCode, permanent bool) {
+func judge(err error, log *slog.Logger) (code BundleCode, permanent bool) {
 	var u *unfit
 	if errors.As(err, &u) {
 		return u.code, true

@@ -1,19 +1,19 @@
 package intake
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
 	"bahi/formats"
-	"bahi/vault"
 )
 
 // Client is a centre's side of the door: it seals bundles to the ledger's intake
@@ -26,9 +26,20 @@ type Client struct {
 	options  ClientOptions
 	ownsConn bool
 
-	mu  sync.Mutex // guards key
-	key []byte     // the intake key; nil until it is fetched
+	mu         sync.Mutex // guards what follows
+	key        []byte     // the intake key; nil until it is fetched
+	unanswered []*unanswered
 }
+
+// unanswered is a bundle that was sent, and of which no verdicts came.
+type unanswered struct {
+	bundle SealedBundle
+	of     [sha256.Size]byte // its lines
+}
+
+// maxUnanswered bounds how many such bundles a client keeps: 16 MiB. Of others it
+// seals what is published again anew, which only costs the ledger some work.
+const maxUnanswered = 16
 
 // ClientOptions are how a [Client] behaves. Zero values stand for the defaults
 // named.
@@ -38,16 +49,19 @@ type ClientOptions struct {
 	// answer: whoever can answer in the ledger's place then reads the bundles.
 	IntakeKey []byte
 
-	Attempts int           // 3: how often a bundle is published before Publish gives up
-	Receipt  time.Duration // 5 s: how long to wait for the server's receipt
+	Attempts int           // 3: how often a bundle is tried before Publish gives up
+	Receipt  time.Duration // 5 s: how long to wait for the server's receipt, and for answers to questions
 	Verdicts time.Duration // 60 s: how long to wait for verdicts after a receipt
 	Pause    time.Duration // 1 s: between attempts
 
-	// InboxPrefix is the part of the subject space in which this centre may
-	// listen, such as "_INBOX_centre"; "_INBOX" by default.
+	// InboxPrefix is the part of the subject space in which the connection may
+	// listen: of a centre see [InboxPrefix]. "_INBOX" by default.
 	InboxPrefix string
 
-	// NATS are further options of the connection: credentials, TLS, a name.
+	// Seed is the file of the nkey seed with which the centre signs in.
+	Seed string
+
+	// NATS are further options of the connection: TLS, a name.
 	NATS []nats.Option
 }
 
@@ -76,12 +90,15 @@ func Dial(url string, options ClientOptions) (*Client, error) {
 	if options.InboxPrefix == "" {
 		options.InboxPrefix = "_INBOX"
 	}
-	natsOptions := append([]nats.Option{
-		nats.Name("bahi centre"),
-		nats.CustomInboxPrefix(options.InboxPrefix),
-		nats.MaxReconnects(-1),
-	}, options.NATS...)
-	conn, err := nats.Connect(url, natsOptions...)
+	natsOptions := []nats.Option{nats.Name("bahi centre"), nats.CustomInboxPrefix(options.InboxPrefix), nats.MaxReconnects(-1)}
+	if options.Seed != "" {
+		nkey, err := nats.NkeyOptionFromSeed(options.Seed)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the nkey seed in %s: %w", options.Seed, err)
+		}
+		natsOptions = append(natsOptions, nkey)
+	}
+	conn, err := nats.Connect(url, append(natsOptions, options.NATS...)...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the NATS server: %w", err)
 	}
@@ -123,136 +140,88 @@ func (c *Client) Close() {
 }
 
 // Publish sends 1 to [BundleSize] submissions of a centre as one bundle and
-// returns their verdicts, in the same order. It publishes the same bytes again
-// while no receipt or no verdicts come, which is safe: the ledger knows every
-// submission by its id. The errors are [ErrNotReceived], [ErrNoVerdicts],
-// [ErrNoKey], a [*BundleError], and ctx's.
+// returns their verdicts, in the same order. The errors are [ErrNotReceived],
+// [ErrNoVerdicts], [ErrNoKey], a [*BundleError], and ctx's. After any of them the
+// same submissions may be published again: what the ledger holds is a duplicate.
 func (c *Client) Publish(ctx context.Context, district domain.District, centre string, submissions []domain.Submission) ([]domain.Verdict, error) {
-	var bundle []byte
+	var lines []byte
 	for _, s := range submissions {
-		bundle = append(formats.AppendSubmission(bundle, s), '\n')
+		lines = append(formats.AppendSubmission(lines, s), '\n')
 	}
-	return c.PublishNDJSON(ctx, district, centre, bundle)
+	return c.PublishNDJSON(ctx, district, centre, lines)
 }
 
-// PublishNDJSON is [Client.Publish] for a bundle of lines in the native format.
-// Lines that are not submissions get verdicts of their own.
-func (c *Client) PublishNDJSON(ctx context.Context, district domain.District, centre string, bundle []byte) ([]domain.Verdict, error) {
-	subject, err := Subject(district, centre)
+// PublishNDJSON is [Client.Publish] for lines in the native format. Lines that are
+// not submissions get verdicts of their own.
+func (c *Client) PublishNDJSON(ctx context.Context, district domain.District, centre string, lines []byte) ([]domain.Verdict, error) {
+	id, err := uuid.NewV7()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot name the bundle: %w", err)
 	}
-	if n := countLines(bundle); n < 1 || n > BundleSize {
-		return nil, fmt.Errorf("a bundle holds 1 to %d submissions, this one %d", BundleSize, n)
-	}
-	verdicts, err := c.exchange(ctx, subject, bundle)
+	return c.PublishBundle(ctx, district, centre, domain.UUID(id), lines)
+}
+
+// PublishBundle is [Client.PublishNDJSON] for a bundle with a name of the centre's
+// choice, which no other bundle of the centre has. After ErrNoVerdicts or
+// ErrNotReceived it is published again under the same name: the client then asks for
+// its verdicts before it sends it a second time. It knows what it sent as long as it
+// lives; who wants to ask after a restart keeps a [SealedBundle].
+func (c *Client) PublishBundle(ctx context.Context, district domain.District, centre string, id domain.UUID, lines []byte) ([]domain.Verdict, error) {
+	verdicts, err := c.exchange(ctx, district, centre, id, lines)
 	var refused *BundleError
 	if errors.As(err, &refused) && refused.Code == BundleOtherKey && c.options.IntakeKey == nil {
 		// The ledger changed its key since it was fetched.
 		c.forgetKey()
-		verdicts, err = c.exchange(ctx, subject, bundle)
+		verdicts, err = c.exchange(ctx, district, centre, id, lines)
 	}
 	return verdicts, err
 }
 
-// countLines counts the lines that are not blank.
-func countLines(bundle []byte) (n int) {
-	for line := range bytes.Lines(bundle) {
-		if len(bytes.TrimSpace(line)) > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// exchange seals a bundle once, and publishes it until verdicts come.
-func (c *Client) exchange(ctx context.Context, subject string, bundle []byte) ([]domain.Verdict, error) {
-	key, err := c.intakeKey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sealed, opener, err := vault.SealBundle(key, bundle, []byte(subject))
-	if err != nil {
-		return nil, fmt.Errorf("cannot seal the bundle: %w", err)
-	}
-	inbox := c.conn.NewInbox()
-	replies, err := c.conn.SubscribeSync(inbox)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen for verdicts: %w", err)
-	}
-	defer func() { _ = replies.Unsubscribe() }()
-
-	received := false
-	for attempt := range c.options.Attempts {
-		if attempt > 0 {
-			select {
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-time.After(c.options.Pause):
-			}
-		}
-		if err := c.send(ctx, subject, inbox, sealed); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			continue
-		}
-		received = true
-		verdicts, err := c.await(ctx, replies, opener)
-		if !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
-			return verdicts, err
-		}
-	}
-	if received {
-		return nil, ErrNoVerdicts
-	}
-	return nil, ErrNotReceived
-}
-
-// send publishes and waits for the receipt. No message id: a server that had
-// received the bundle before would keep the repeated one from the ledger, and
-// with it the verdicts that got lost.
-func (c *Client) send(ctx context.Context, subject, inbox string, sealed []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.Receipt)
-	defer cancel()
-	msg := nats.NewMsg(subject)
-	msg.Header.Set(HeaderReply, inbox)
-	msg.Data = sealed
-	_, err := c.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
-	return err
-}
-
-// await reads the answer to a bundle. What does not open as an answer is passed
-// over: it is not the ledger's.
-func (c *Client) await(ctx context.Context, replies *nats.Subscription, opener *vault.ReplyOpener) ([]domain.Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.Verdicts)
-	defer cancel()
-	for {
-		reply, err := replies.NextMsgWithContext(ctx)
+// exchange seals a bundle, unless it did earlier, and sends it.
+func (c *Client) exchange(ctx context.Context, district domain.District, centre string, id domain.UUID, lines []byte) ([]domain.Verdict, error) {
+	of := sha256.Sum256(lines)
+	b, ok := c.take(district, centre, id, of)
+	if !ok {
+		key, err := c.IntakeKey(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if code := reply.Header.Get(HeaderCode); code != "" {
-			return nil, &BundleError{BundleCode(code)}
+		if b, err = Seal(key, district, centre, id, lines); err != nil {
+			return nil, err
 		}
-		plain, err := opener.Open(reply.Data)
-		if err != nil {
-			continue
-		}
-		var verdicts []domain.Verdict
-		for line := range bytes.Lines(plain) {
-			v, err := formats.ParseVerdict(line)
-			if err != nil {
-				return nil, err
-			}
-			verdicts = append(verdicts, v)
-		}
-		return verdicts, nil
 	}
+	verdicts, err := c.Send(ctx, &b)
+	if !decided(err) {
+		c.keep(b, of)
+	}
+	return verdicts, err
 }
 
-// intakeKey returns the pinned key, or the one fetched earlier, or fetches it.
-func (c *Client) intakeKey(ctx context.Context) ([]byte, error) {
+// take returns the bundle with these lines that was not answered.
+func (c *Client) take(district domain.District, centre string, id domain.UUID, of [sha256.Size]byte) (b SealedBundle, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, u := range c.unanswered {
+		if b = u.bundle; b.ID == id && b.District == district && b.Centre == centre && u.of == of {
+			c.unanswered = append(c.unanswered[:i], c.unanswered[i+1:]...)
+			return b, true
+		}
+	}
+	return SealedBundle{}, false
+}
+
+func (c *Client) keep(b SealedBundle, of [sha256.Size]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.unanswered) == maxUnanswered {
+		c.unanswered = append(c.unanswered[:0], c.unanswered[1:]...)
+	}
+	c.unanswered = append(c.unanswered, &unanswered{b, of})
+}
+
+// IntakeKey returns the pinned key, or the one fetched earlier, or fetches it. Its
+// error is [ErrNoKey].
+func (c *Client) IntakeKey(ctx context.Context) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.key != nil {

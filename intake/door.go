@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -12,8 +13,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"bahi/vault"
 )
 
 // Door takes in the bundles that centres publish to JetStream: it opens each,
@@ -23,16 +22,18 @@ import (
 // Bundles of one centre are taken in one after another, in the order in which
 // the server received them, whatever fails in between; up to 32 centres are
 // served at a time. A bundle is acknowledged to the server after its verdicts
-// are out, so that it may be taken in twice but never not at all; the second
-// time its submissions are duplicates.
+// are kept and out, so that it may be taken in twice but never not at all; the
+// second time its submissions are duplicates.
 type Door struct {
-	conn   *nats.Conn
-	js     jetstream.JetStream
-	keys   *vault.Vault
-	submit Submitter
-	log    *slog.Logger
-	pace   pace
-	key    *nats.Subscription // to requests for the intake key
+	config     Config
+	js         jetstream.JetStream
+	intake     jetstream.Stream
+	verdicts   jetstream.Stream
+	quarantine *Quarantine
+	log        *slog.Logger
+	pace       pace
+	asked      []*nats.Subscription // to requests for the intake key, and for verdicts
+	asks       chan struct{}        // holds a token a question that is being answered
 }
 
 // pace is how patient the door is. Tests are less so.
@@ -43,6 +44,9 @@ type pace struct {
 	attempt   time.Duration // for one attempt to decide a bundle
 	pause     time.Duration // after a first attempt; doubled after each further one
 	retries   int           // attempts after the first, before the bundle goes back to wait
+	ask       time.Duration // for the answer to a question for verdicts
+	watch     time.Duration // between looks at what waits
+	stuck     time.Duration // what waits for longer is told in the log
 }
 
 var steady = pace{
@@ -52,12 +56,15 @@ var steady = pace{
 	attempt:   30 * time.Second,
 	pause:     100 * time.Millisecond,
 	retries:   3,
+	ask:       5 * time.Second,
+	watch:     time.Minute,
+	stuck:     2 * time.Minute,
 }
 
 // Serve opens the door and serves until ctx is done; see [OpenDoor] and
 // [Door.Serve].
-func Serve(ctx context.Context, conn *nats.Conn, keys *vault.Vault, submit Submitter, log *slog.Logger) error {
-	d, err := OpenDoor(ctx, conn, keys, submit, log)
+func Serve(ctx context.Context, config Config) error {
+	d, err := OpenDoor(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -65,43 +72,58 @@ func Serve(ctx context.Context, conn *nats.Conn, keys *vault.Vault, submit Submi
 }
 
 // OpenDoor makes sure of the door's streams. From then on the server receives
-// bundles, and requests for the intake key are answered; [Door.Serve] takes the
-// bundles in. The connection is for the door's own use,
-// so that a flood of bundles does not hold up the ledger; the caller closes it,
-// after Serve has returned. Submissions go to submit without the authority's
-// credential.
-func OpenDoor(ctx context.Context, conn *nats.Conn, keys *vault.Vault, submit Submitter, log *slog.Logger) (*Door, error) {
-	js, err := jetstream.New(conn)
+// bundles, and requests for the intake key and for verdicts are answered;
+// [Door.Serve] takes the bundles in.
+func OpenDoor(ctx context.Context, config Config) (*Door, error) {
+	quarantine, err := NewQuarantine(config)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use JetStream: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := openStreams(ctx, js, 1); err != nil {
+	js := quarantine.js
+	if err := openStreams(ctx, js, config.Replicas); err != nil {
 		return nil, err
 	}
-	d := &Door{conn: conn, js: js, keys: keys, submit: submit, log: log, pace: steady}
-	d.key, err = conn.QueueSubscribe(KeySubject, "bahi", d.giveKey)
-	if err == nil {
-		err = conn.FlushWithContext(ctx)
+	d := &Door{
+		config: config, js: js, quarantine: quarantine, log: quarantine.log, pace: steady,
+		asks: make(chan struct{}, asksAtATime),
+	}
+	if d.intake, err = js.Stream(ctx, streamIntake); err == nil {
+		d.verdicts, err = js.Stream(ctx, streamVerdicts)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot answer for the intake key: %w", err)
+		return nil, fmt.Errorf("cannot open the door's streams: %w", err)
+	}
+	if err := d.listen(ctx); err != nil {
+		return nil, fmt.Errorf("cannot answer centres: %w", err)
 	}
 	return d, nil
+}
+
+// listen answers what centres ask.
+func (d *Door) listen(ctx context.Context) error {
+	for subject, answer := range map[string]nats.MsgHandler{KeySubject: d.giveKey, verdictsPattern: d.giveVerdicts} {
+		s, err := d.config.Conn.QueueSubscribe(subject, "bahi", answer)
+		if err != nil {
+			return err
+		}
+		d.asked = append(d.asked, s)
+	}
+	return d.config.Conn.FlushWithContext(ctx)
 }
 
 // Serve takes in bundles until ctx is done. Then it takes no more, lets those in
 // hand be finished, and returns nil.
 func (d *Door) Serve(ctx context.Context) error {
-	defer func() { _ = d.key.Unsubscribe() }()
-	subscriber, err := NewSubscriber(d.conn, SubscriberOptions{
+	defer func() {
+		for _, s := range d.asked {
+			_ = s.Unsubscribe()
+		}
+	}()
+	subscriber, err := NewSubscriber(d.config.Conn, SubscriberOptions{
 		Stream: streamIntake, AckWait: d.pace.ackWait, NackDelay: d.pace.nackDelay, Grace: d.pace.grace, Log: d.log,
 	})
-	if err != nil {
-		return err
-	}
-	quarantine, err := NewPublisher(d.conn)
 	if err != nil {
 		return err
 	}
@@ -110,7 +132,7 @@ func (d *Door) Serve(ctx context.Context) error {
 		return fmt.Errorf("cannot make the router: %w", err)
 	}
 	router.AddMiddleware(
-		d.quarantine(quarantine), // outermost: it sees what the others could not mend
+		d.poison, // outermost: it sees what the others could not mend
 		middleware.Retry{
 			MaxRetries:          d.pace.retries,
 			InitialInterval:     d.pace.pause,
@@ -126,6 +148,9 @@ func (d *Door) Serve(ctx context.Context) error {
 		router.AddConsumerHandler(fmt.Sprintf("intake-%d", n), partitionSubject(n), subscriber, d.takeIn)
 	}
 
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go d.watch(watching)
 	ended := make(chan error, 1)
 	// Not with ctx itself: its end would abort the bundles in hand.
 	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()
@@ -142,9 +167,15 @@ func (d *Door) Serve(ctx context.Context) error {
 	return <-ended
 }
 
-// giveKey answers a request for the intake key.
+// giveKey answers a request for the intake key: to an inbox and nothing else, lest
+// somebody have the door publish where he himself must not. (A request from another
+// account of the server's comes with a reply subject that the server makes, _R_.)
 func (d *Door) giveKey(request *nats.Msg) {
-	if err := request.Respond(d.keys.IntakePublicKey()); err != nil {
+	first, rest, _ := strings.Cut(request.Reply, ".")
+	if first != "_R_" && first != "_INBOX" && !strings.HasPrefix(first, "_INBOX_") || !isInbox(rest) {
+		return
+	}
+	if err := request.Respond(d.config.Keys.IntakePublicKey()); err != nil {
 		d.log.Warn("the intake key could not be given", "code", "no_reply")
 	}
 }

@@ -16,11 +16,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/formats"
 	"bahi/internal/natstest"
+	"bahi/ledger"
 	"bahi/vault"
 )
 
@@ -28,6 +30,7 @@ import (
 var brisk = pace{
 	ackWait: 2 * time.Second, nackDelay: 10 * time.Millisecond, grace: 5 * time.Second,
 	attempt: 5 * time.Second, pause: time.Millisecond, retries: 3,
+	ask: 5 * time.Second, watch: 10 * time.Millisecond, stuck: time.Minute,
 }
 
 // memory decides as a ledger does as far as the door is concerned: what it holds
@@ -60,16 +63,19 @@ func (m *memory) submit(_ context.Context, submissions []domain.Submission) ([]d
 
 // house is a ledger's server and keys, without the ledger.
 type house struct {
-	dir   string
-	store *eventstore.Store
-	keys  *vault.Vault
-	log   *syncBuffer
+	dir     string
+	store   *eventstore.Store
+	keys    *vault.Vault
+	log     *syncBuffer
+	frozen  sync.Map // reference numbers of people whose refused submissions may be kept nowhere
+	read    []domain.UUID
+	centres []eventstore.CentreUser
 }
 
 func openHouse(t testing.TB) *house {
 	t.Helper()
 	dir := t.TempDir()
-	store := natstest.OpenConfig(t, eventstore.Config{Dir: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", CentrePassword: "a password"})
+	store := natstest.OpenConfig(t, eventstore.Config{Dir: filepath.Join(dir, "data"), Listen: "127.0.0.1:0"})
 	keys, err := vault.Open(filepath.Join(dir, "keys"))
 	if err != nil {
 		t.Fatal(err)
@@ -78,19 +84,71 @@ func openHouse(t testing.TB) *house {
 	return &house{dir: dir, store: store, keys: keys, log: &syncBuffer{}}
 }
 
-// serve opens a door and serves until the returned function, which waits for its
-// end, is called, or the test ends.
-func (h *house) serve(t testing.TB, submit Submitter) (stop func()) {
+// config is what a door of the house works with.
+func (h *house) config(t testing.TB, submit Submitter) Config {
 	t.Helper()
 	conn, err := h.store.Connect("intake")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := OpenDoor(t.Context(), conn, h.keys, submit, slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
+	t.Cleanup(conn.Close)
+	return Config{
+		Conn: conn, Keys: h.keys, Submit: submit, Custody: h.custody, Reading: h.reading,
+		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})),
+	}
+}
+
+// custody is a ledger's in which nobody is registered.
+func (h *house) custody(_ context.Context, from domain.District, submissions []domain.Submission) ([]domain.District, error) {
+	districts := make([]domain.District, len(submissions))
+	for i, s := range submissions {
+		if _, frozen := h.frozen.Load(domain.PersonOf(s)); frozen {
+			continue
+		}
+		districts[i] = from
+		if r, ok := s.(domain.Registration); ok {
+			districts[i] = r.District
+		}
+	}
+	return districts, nil
+}
+
+// reading records as a ledger does, in memory.
+func (h *house) reading(ctx context.Context, r ledger.Reader, district domain.District, id domain.UUID, submissions []domain.Submission) ([]bool, error) {
+	if r.Officer == "" {
+		return nil, ledger.ErrBadRequest
+	}
+	districts, err := h.custody(ctx, district, submissions)
+	may := make([]bool, len(submissions))
+	for i := range submissions {
+		if may[i] = districts[i] == district; may[i] {
+			h.read = append(h.read, id)
+		}
+	}
+	return may, err
+}
+
+// open opens a door that does not serve yet.
+func (h *house) open(t testing.TB, submit Submitter) *Door {
+	t.Helper()
+	d, err := OpenDoor(t.Context(), h.config(t, submit))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.pace = brisk
+	return d
+}
+
+// serve opens a door and serves until the returned function, which waits for its
+// end, is called, or the test ends.
+func (h *house) serve(t testing.TB, submit Submitter) (stop func()) {
+	t.Helper()
+	return h.open(t, submit).serving(t)
+}
+
+// serving serves until the returned function is called, or the test ends.
+func (d *Door) serving(t testing.TB) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Serve(ctx) }()
@@ -99,23 +157,63 @@ func (h *house) serve(t testing.TB, submit Submitter) (stop func()) {
 		if err := <-ended; err != nil {
 			t.Errorf("the door ended with %v", err)
 		}
-		conn.Close()
 	})
 	t.Cleanup(stop)
 	return stop
 }
 
-// centre dials in as a centre does.
+// centre dials in as the centre 208001 of district 208 does.
 func (h *house) centre(t testing.TB, options ClientOptions) *Client {
 	t.Helper()
-	options.InboxPrefix = eventstore.CentreInbox
-	options.NATS = []nats.Option{nats.UserInfo("centre", "a password")}
+	return h.centreOf(t, sender{208, "208001"}, options)
+}
+
+// centreOf registers a centre and dials in as it does, with an nkey.
+func (h *house) centreOf(t testing.TB, who sender, options ClientOptions) *Client {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Seed = filepath.Join(t.TempDir(), "centre.nkey")
+	if err := os.WriteFile(options.Seed, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.centres = append(h.centres, eventstore.CentreUser{District: who.District, Centre: who.Centre, NKey: public})
+	if err := h.store.SetCentres(h.centres); err != nil {
+		t.Fatal(err)
+	}
+	options.InboxPrefix = InboxPrefix(who.District, who.Centre)
 	options.Pause = 10 * time.Millisecond
 	c, err := Dial("nats://"+h.store.Address(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	return c
+}
+
+// anyCentre is a client that may speak for every centre.
+func (h *house) anyCentre(t testing.TB, options ClientOptions) *Client {
+	t.Helper()
+	conn, err := h.store.Connect("centres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	options.Pause = 10 * time.Millisecond
+	c, err := NewClient(conn, options)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
@@ -143,8 +241,8 @@ func (h *house) stored(t *testing.T, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
-// publish puts bytes on a centre's subject and waits for the receipt.
-func (c *Client) publish(t *testing.T, subject, reply string, data []byte) {
+// put puts bytes on a centre's subject and waits for the receipt.
+func (c *Client) put(t *testing.T, subject, reply string, data []byte) {
 	t.Helper()
 	msg := nats.NewMsg(subject)
 	msg.Data = data
@@ -292,7 +390,7 @@ func TestOrderOverFailures(t *testing.T) {
 		return m.submit(ctx, s)
 	}
 	h.serve(t, submit)
-	c := h.centre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
+	c := h.anyCentre(t, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
 
 	const bundles = 20
 	for n := range bundles {
@@ -300,7 +398,7 @@ func TestOrderOverFailures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.publish(t, "intake.208.stuck", "", sealed)
+		c.put(t, "intake.208.stuck", "", sealed)
 	}
 	// Of these at least one is in another partition; by the server's hash it is
 	// always the same ones.
@@ -338,93 +436,6 @@ func TestOrderOverFailures(t *testing.T) {
 	}
 	if n := h.stored(t, streamQuarantine); n != 0 {
 		t.Errorf("%d bundles in quarantine for a fault that was not theirs", n)
-	}
-}
-
-func TestQuarantine(t *testing.T) {
-	t.Parallel()
-	h, m := openHouse(t), &memory{}
-	other, err := vault.Open(filepath.Join(t.TempDir(), "keys"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close() })
-	canary := "Canary-Kumari-9123456780"
-	h.serve(t, func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
-		if s[0].(domain.DoseGiven).Batch == "PANIC" {
-			panic(canary)
-		}
-		return m.submit(ctx, s)
-	})
-	c := h.centre(t, ClientOptions{})
-	seal := func(v *vault.Vault, info, plain string) []byte {
-		sealed, _, err := vault.SealBundle(v.IntakePublicKey(), []byte(plain), []byte(info))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return sealed
-	}
-	panics := doseAt(1, "208001")
-	panics.Batch = "PANIC"
-	changed := seal(h.keys, "intake.208.208001", samples[1])
-	changed[len(changed)-1] ^= 1
-	cases := []struct {
-		subject string
-		data    []byte
-		want    BundleCode
-		to      string
-	}{
-		{"intake.208.208001", []byte(samples[1]), BundleCannotOpen, "quarantine.208.208001"},
-		{"intake.208.208001", nil, BundleCannotOpen, "quarantine.208.208001"},
-		{"intake.208.208001", changed, BundleCannotOpen, "quarantine.208.208001"},
-		{"intake.208.208001", seal(h.keys, "intake.208.208002", samples[1]), BundleCannotOpen, "quarantine.208.208001"},
-		{"intake.208.208001", seal(other, "intake.208.208001", samples[1]), BundleOtherKey, "quarantine.208.208001"},
-		{"intake.208.208001", seal(h.keys, "intake.208.208001", "\n\n"), BundleEmpty, "quarantine.208.208001"},
-		{"intake.208.208001", seal(h.keys, "intake.208.208001", strings.Repeat("x\n", BundleSize+1)), BundleTooMany, "quarantine.208.208001"},
-		{"intake.208.208001", seal(h.keys, "intake.208.208001", string(formats.AppendSubmission(nil, panics))), BundleCrashed, "quarantine.208.208001"},
-		{"intake." + canary + ".x", seal(h.keys, "", samples[1]), BundleBadSubject, "quarantine.unknown.unknown"},
-		{"intake.0208.x", seal(h.keys, "", samples[1]), BundleBadSubject, "quarantine.unknown.unknown"},
-	}
-	quarantine, err := h.inside(t).Stream(t.Context(), streamQuarantine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, q := range cases {
-		inbox := c.conn.NewInbox()
-		replies, err := c.conn.SubscribeSync(inbox)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.publish(t, q.subject, inbox, q.data)
-		reply, err := replies.NextMsg(20 * time.Second)
-		if err != nil {
-			t.Fatalf("%s: %v", q.want, err)
-		}
-		if got := reply.Header.Get(HeaderCode); got != string(q.want) || len(reply.Data) != 0 {
-			t.Errorf("answered %q with %d bytes, want %q", got, len(reply.Data), q.want)
-		}
-		msg, err := quarantine.GetMsg(t.Context(), uint64(i+1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Equal(q.data, []byte(samples[1])) {
-			q.data = nil // published in the clear: only that it came is kept
-		}
-		if msg.Subject != q.to || !bytes.Equal(msg.Data, q.data) || msg.Header.Get(HeaderCode) != string(q.want) {
-			t.Errorf("in quarantine: %s, %d bytes, %v; want %s, %d bytes, %s", msg.Subject, len(msg.Data), msg.Header, q.to, len(q.data), q.want)
-		}
-		for name, values := range msg.Header {
-			if !slices.Contains([]string{HeaderCode, HeaderReply, headerUUID, "Nats-Msg-Id"}, name) || strings.Contains(fmt.Sprint(values), canary) {
-				t.Errorf("in quarantine with header %s: %v", name, values)
-			}
-		}
-	}
-	// What came after is taken in.
-	if verdicts, err := c.Publish(t.Context(), 208, "208001", []domain.Submission{doseAt(2, "208001")}); err != nil || verdicts[0].Outcome != domain.Accepted {
-		t.Errorf("%v, %v", verdicts, err)
-	}
-	if log := h.log.String(); strings.Contains(log, canary) || !strings.Contains(log, "crashed") {
-		t.Errorf("the log says what a panic held, or not that there was one:\n%s", log)
 	}
 }
 
@@ -483,7 +494,7 @@ func TestTwoDoors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.publish(t, "intake.208.208001", "", sealed)
+		c.put(t, "intake.208.208001", "", sealed)
 	}
 	eventually(t, "all bundles are taken in", func() bool {
 		m.mu.Lock()
@@ -497,8 +508,9 @@ func TestTwoDoors(t *testing.T) {
 	}
 }
 
-// TestRepliesGoToInboxesOnly: a sender cannot have the door publish for him.
-func TestRepliesGoToInboxesOnly(t *testing.T) {
+// TestRepliesGoToOwnInboxes: a sender cannot have the door publish for him where he
+// may not, nor to another centre.
+func TestRepliesGoToOwnInboxes(t *testing.T) {
 	t.Parallel()
 	h, m := openHouse(t), &memory{}
 	h.serve(t, m.submit)
@@ -508,32 +520,59 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer operator.Close()
-	spied, err := operator.SubscribeSync("somewhere.else")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, _, err := vault.SealBundle(h.keys.IntakePublicKey(), formats.AppendSubmission(nil, doseAt(1, "208001")), []byte("intake.208.208001"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.publish(t, "intake.208.208001", "somewhere.else", sealed)
-	// It is taken in all the same, before the next bundle of the centre is.
-	verdicts, err := c.Publish(t.Context(), 208, "208001", []domain.Submission{doseAt(1, "208001")})
-	if err != nil || verdicts[0].Outcome != domain.Duplicate {
-		t.Errorf("%v, %v", verdicts, err)
+	foreign := []string{"somewhere.else", InboxPrefix(208, "208002") + ".x", InboxPrefix(209, "208001") + ".x", "_INBOX.x", InboxPrefix(208, "208001")}
+	var spied []*nats.Subscription
+	for _, subject := range foreign {
+		s, err := operator.SubscribeSync(subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spied = append(spied, s)
 	}
 	if err := operator.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if n, _, _ := spied.Pending(); n != 0 {
-		t.Error("the door published where it was told to")
+	b, err := Seal(h.keys.IntakePublicKey(), 208, "208001", domain.UUID{1}, formats.AppendSubmission(nil, doseAt(1, "208001")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask, err := VerdictsSubject(208, "208001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range foreign {
+		c.put(t, "intake.208.208001", subject, b.Sealed)
+		question := nats.NewMsg(ask)
+		question.Data, question.Reply = []byte(b.ID.String()), subject
+		question.Header.Set(HeaderReply, subject)
+		if err := c.conn.PublishMsg(question); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// They are taken in all the same, before the next bundle of the centre is.
+	verdicts, err := c.Publish(t.Context(), 208, "208001", []domain.Submission{doseAt(1, "208001")})
+	if err != nil || verdicts[0].Outcome != domain.Duplicate {
+		t.Errorf("%v, %v", verdicts, err)
+	}
+	eventually(t, "the questions are answered", func() bool {
+		_, err := c.Verdicts(t.Context(), b) // none was under that name
+		return errors.Is(err, ErrUnknownBundle)
+	})
+	if err := operator.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range spied {
+		if n, _, _ := s.Pending(); n != 0 {
+			t.Errorf("the door answered to %s", foreign[i])
+		}
 	}
 	for subject, want := range map[string]bool{
-		"_INBOX.abc": true, "_INBOX_centre.x.y": true, "_INBOX": false, "_INBOX.": false, "_INBOX.*": false, "_INBOX.>": false, "_INBOXES.x": false,
-		"": false, "ledger.208": false, "$JS.API.STREAM.DELETE.X": false, "_INBOX.a b": false, "_INBOX." + strings.Repeat("x", 300): false, "_INBOX_a*.x": false,
+		"_INBOX_centre.208.208001.abc": true, "_INBOX_centre.208.208001.x.y": true, "_INBOX_centre.208.208001": false, "_INBOX_centre.208.208001.": false,
+		"_INBOX_centre.208.208001.*": false, "_INBOX_centre.208.208001.>": false, "_INBOX_centre.208.2080011.x": false, "_INBOX_centre.209.208001.x": false,
+		"": false, "ledger.208": false, "_INBOX_centre.208.208001.a b": false, "_INBOX_centre.208.208001." + strings.Repeat("x", 300): false,
 	} {
-		if isReply(subject) != want {
-			t.Errorf("isReply(%q) is %v", subject, !want)
+		if (sender{208, "208001"}).hears(subject) != want {
+			t.Errorf("hears(%q) is %v", subject, !want)
 		}
 	}
 }
@@ -591,7 +630,9 @@ func TestCodesAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, code := range []BundleCode{BundleCannotOpen, BundleOtherKey, BundleBadSubject, BundleEmpty, BundleTooMany, BundleCrashed} {
+	for _, code := range []BundleCode{
+		BundleCannotOpen, BundleOtherKey, BundleBadSubject, BundleEmpty, BundleTooMany, BundleCrashed, CodeRejected, AnswerWaiting, AnswerNotFound,
+	} {
 		if !bytes.Contains(page, []byte("| `"+string(code)+"` |")) {
 			t.Errorf("docs/CENTRES.md does not explain %s", code)
 		}
@@ -603,7 +644,7 @@ func TestCodesAreDocumented(t *testing.T) {
 func BenchmarkDoor(b *testing.B) {
 	h, m := openHouse(b), &memory{}
 	h.serve(b, m.submit)
-	c := h.centre(b, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
+	c := h.anyCentre(b, ClientOptions{IntakeKey: h.keys.IntakePublicKey()})
 	var group sync.WaitGroup
 	next := make(chan int)
 	for range 16 {
@@ -634,15 +675,7 @@ func BenchmarkDoor(b *testing.B) {
 func TestDoorWithoutStreams(t *testing.T) {
 	t.Parallel()
 	h, m := openHouse(t), &memory{}
-	conn, err := h.store.Connect("intake")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	d, err := OpenDoor(t.Context(), conn, h.keys, m.submit, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := h.open(t, m.submit)
 	if err := d.js.DeleteStream(t.Context(), streamIntake); err != nil {
 		t.Fatal(err)
 	}

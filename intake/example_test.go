@@ -4,30 +4,28 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/intake"
 	"bahi/ledger"
-	"bahi/vault"
 )
 
 // A centre publishes a bundle and reads its verdicts.
 func ExampleClient_Publish() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	url, password, shut := service(ctx)
+	url, seed, shut := service(ctx)
 	defer shut()
 
 	centre, err := intake.Dial(url, intake.ClientOptions{
-		InboxPrefix: eventstore.CentreInbox,
-		NATS:        []nats.Option{nats.UserInfo("centre", password)},
+		InboxPrefix: intake.InboxPrefix(208, "208001"),
+		Seed:        seed,
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -67,8 +65,8 @@ func ExampleClient_Publish() {
 }
 
 // service is what bahi serve does: a ledger, its embedded NATS server and the
-// door.
-func service(ctx context.Context) (url, password string, shut func()) {
+// door. It lets one centre in, by the nkey whose seed is in a file.
+func service(ctx context.Context) (url, seed string, shut func()) {
 	dir, err := os.MkdirTemp("", "bahi")
 	if err != nil {
 		log.Fatal(err)
@@ -79,23 +77,26 @@ func service(ctx context.Context) (url, password string, shut func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
+	seed = filepath.Join(dir, "208001.nkey")
+	if err := l.Store().SetCentres([]eventstore.CentreUser{{District: 208, Centre: "208001", NKey: newNKey(seed)}}); err != nil {
+		log.Fatal(err)
+	}
 	conn, err := l.Store().Connect("intake")
 	if err != nil {
 		log.Fatal(err)
 	}
-	door, err := intake.OpenDoor(ctx, conn, l.Vault(), func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
-		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
-	}, slog.New(slog.DiscardHandler))
+	config, err := intake.For(ctx, l, conn, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	door, err := intake.OpenDoor(ctx, config)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- door.Serve(ctx) }()
-	if password, err = l.Vault().RoleToken(vault.NATSCentre); err != nil {
-		log.Fatal(err)
-	}
-	return "nats://" + l.Store().Address(), password, func() {
+	return "nats://" + l.Store().Address(), seed, func() {
 		stop()
 		if err := <-ended; err != nil {
 			log.Fatal(err)
@@ -106,4 +107,24 @@ func service(ctx context.Context) (url, password string, shut func()) {
 		}
 		os.RemoveAll(dir)
 	}
+}
+
+// newNKey writes the seed of a new nkey to a file and returns its public half, as
+// bahi centre add --make-nkey does.
+func newNKey(file string) (public string) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if public, err = pair.PublicKey(); err != nil {
+		log.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile(file, seed, 0o600); err != nil {
+		log.Fatal(err)
+	}
+	return public
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,18 +26,20 @@ const (
 //
 //   - intake: the intake key rotates. Bundles that wait are still taken in, after
 //     the freeze: the doses count, and a registration opens the next generation. When
-//     none is left that was published before the rotation, intake acknowledges how
-//     many of the districts' there were.
-//   - quarantine: the districts' bundles in quarantine are removed, whatever the
-//     groups of the freeze: what could not be taken in may hold anybody's details.
-//     Those of other districts are sealed to the new key. Then the retired keys are
-//     destroyed, and with them what a deletion leaves in the files of both streams,
-//     and in every copy of them: neither opens again. It acknowledges how many
-//     bundles were removed.
+//     none is left that was published before the rotation, the retired keys are
+//     destroyed, and with them what is left in the stream's files, and in every copy
+//     of them: it opens nowhere again. Intake acknowledges how many of the districts'
+//     bundles waited.
+//   - quarantine: the districts' quarantine keys are destroyed, and what was sealed
+//     to them is removed, whatever the groups of the freeze: what was not taken in
+//     may hold anybody's details. It acknowledges how many messages were removed.
+//     Other districts' quarantine is left as it is.
 //
 // Bundles are taken in by a door. As long as none does, both wait: the freeze holds
-// and its receipt comes when one has served. A bundle that a centre seals to a
-// retired key afterwards is refused with other_key, and [Client] seals it again.
+// and its receipt comes when one has served. What was in hand has come to its end by
+// then, so that nothing from before the freeze enters the quarantine after it. A
+// bundle that a centre seals to a retired key afterwards is refused with other_key,
+// and [Client] seals it again.
 //
 // Not ended are: what a centre published without sealing it, and what is kept at
 // the centre. The calls of the holders are not concurrent.
@@ -47,21 +47,8 @@ func Holders(connect func(name string) (*nats.Conn, error), keys *vault.Vault) [
 	e := &ending{connect: connect, keys: keys, waited: make(map[domain.UUID]int64)}
 	return []ledger.Holder{
 		{Name: HolderIntake, Purge: e.within(e.endIntake)},
-		{Name: HolderQuarantine, Purge: e.within(e.endQuarantine)},
+		{Name: HolderQuarantine, Purge: e.within(e.endQuarantine), PurgeAgain: e.endPutBack},
 	}
-}
-
-// Waiting returns how many bundles wait to be taken in.
-func Waiting(ctx context.Context, conn *nats.Conn) (uint64, error) {
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return 0, fmt.Errorf("cannot use JetStream: %w", err)
-	}
-	s, err := streamOf(ctx, js, streamIntake)
-	if s == nil || err != nil {
-		return 0, err
-	}
-	return s.CachedInfo().State.Msgs, nil
 }
 
 // ending ends what the door's streams hold of a freeze's scope.
@@ -79,7 +66,6 @@ const patience = time.Second
 
 // streams are the door's. Both are nil if no door ever was.
 type streams struct {
-	js                 jetstream.JetStream
 	intake, quarantine jetstream.Stream
 }
 
@@ -95,7 +81,7 @@ func (e *ending) within(part func(context.Context, streams, domain.FreezeOrdered
 		if err != nil {
 			return 0, fmt.Errorf("cannot use JetStream: %w", err)
 		}
-		s := streams{js: js}
+		var s streams
 		if s.intake, err = streamOf(ctx, js, streamIntake); err != nil {
 			return 0, err
 		}
@@ -106,39 +92,21 @@ func (e *ending) within(part func(context.Context, streams, domain.FreezeOrdered
 	}
 }
 
-func streamOf(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
-	s, err := js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the stream %s: %w", name, err)
-	}
-	return s, nil
-}
-
-// used tells whether a bundle ever came. If none did, the key that centres know
-// need not change.
-func (s streams) used() bool {
-	return s.intake != nil && s.intake.CachedInfo().State.LastSeq > 0 ||
-		s.quarantine != nil && s.quarantine.CachedInfo().State.LastSeq > 0
-}
-
 func (e *ending) endIntake(ctx context.Context, s streams, order domain.FreezeOrdered) (int64, error) {
-	if !s.used() {
-		return 0, nil
+	if s.intake == nil || s.intake.CachedInfo().State.LastSeq == 0 {
+		return 0, nil // no bundle ever came: the key that centres know need not change
 	}
 	if _, rotated := e.waited[order.Freeze]; !rotated {
 		if err := e.rotate(ctx, s); err != nil {
 			return 0, err
 		}
-		waited, err := count(ctx, s.intake, "intake.*.%d.*", order)
+		waited, err := countOf(ctx, s.intake, "intake.*.%d.*", order)
 		if err != nil {
 			return 0, err
 		}
 		e.waited[order.Freeze] = waited
 	}
-	return e.waited[order.Freeze], drained(ctx, s.intake)
+	return e.waited[order.Freeze], e.destroyRetired(ctx, s)
 }
 
 // rotate makes a new intake key. Freezes that were cut off many times may have left
@@ -154,42 +122,65 @@ func (e *ending) rotate(ctx context.Context, s streams) error {
 	return err
 }
 
-func (e *ending) endQuarantine(ctx context.Context, s streams, order domain.FreezeOrdered) (int64, error) {
-	removed, err := count(ctx, s.quarantine, "quarantine.%d.*", order)
-	if err != nil {
-		return 0, err
-	}
-	if removed > 0 {
-		for _, d := range districts(order) {
-			if err := s.quarantine.Purge(ctx, jetstream.WithPurgeSubject(fmt.Sprintf("quarantine.%d.*", d))); err != nil {
-				return 0, fmt.Errorf("cannot purge the quarantine: %w", err)
-			}
-		}
-	}
-	return removed, e.destroyRetired(ctx, s)
-}
-
 // destroyRetired destroys the retired keys, once nobody needs them.
 func (e *ending) destroyRetired(ctx context.Context, s streams) error {
-	if e.keys.RetiredIntakeKeys() == 0 {
-		return nil
-	}
 	if err := drained(ctx, s.intake); err != nil {
 		return err
-	}
-	if err := e.reseal(ctx, s); err != nil {
-		return fmt.Errorf("cannot seal the quarantine to the new key: %w", err)
 	}
 	_, err := e.keys.DestroyRetiredIntakeKeys()
 	return err
 }
 
+// endQuarantine destroys the keys first: what is sealed from then on is of after the
+// freeze. Should it go with the rest, its centre has it still.
+func (e *ending) endQuarantine(ctx context.Context, s streams, order domain.FreezeOrdered) (int64, error) {
+	for _, d := range districts(order) {
+		if _, err := e.keys.DestroyQuarantineKey(d, order.Freeze); err != nil {
+			return 0, err
+		}
+	}
+	if s.quarantine == nil {
+		return 0, nil
+	}
+	removed, err := countOf(ctx, s.quarantine, "quarantine.%d.>", order)
+	if err != nil || removed == 0 {
+		return 0, err
+	}
+	for _, d := range districts(order) {
+		if err := s.quarantine.Purge(ctx, jetstream.WithPurgeSubject(fmt.Sprintf("quarantine.%d.>", d))); err != nil {
+			return 0, fmt.Errorf("cannot purge the quarantine: %w", err)
+		}
+	}
+	return removed, nil
+}
+
+// endPutBack destroys quarantine keys that a freeze had destroyed and that are there
+// again, with a key file that was put back.
+func (e *ending) endPutBack(_ context.Context, orders []domain.FreezeOrdered) (back int, err error) {
+	last := make(map[domain.District]domain.UUID)
+	for _, order := range orders {
+		for _, d := range districts(order) {
+			last[d] = order.Freeze
+		}
+	}
+	for _, d := range sortedKeys(last) {
+		if _, freeze := e.keys.QuarantineKey(d); freeze == last[d] {
+			continue // no key, or one that was made since
+		}
+		held, err := e.keys.DestroyQuarantineKey(d, last[d])
+		if err != nil {
+			return back, err
+		}
+		if held {
+			back++
+		}
+	}
+	return back, nil
+}
+
 // drained returns when nothing is left of what waits now, or [ledger.ErrWaits] when
 // nobody takes it in.
 func drained(ctx context.Context, intake jetstream.Stream) error {
-	if intake == nil {
-		return nil
-	}
 	var last uint64 // that was there at first
 	var was [2]uint64
 	moved := time.Now()
@@ -221,19 +212,14 @@ func drained(ctx context.Context, intake jetstream.Stream) error {
 	}
 }
 
-// count counts the bundles of the order's districts.
-func count(ctx context.Context, in jetstream.Stream, pattern string, order domain.FreezeOrdered) (n int64, err error) {
-	if in == nil {
-		return 0, nil
-	}
+// countOf counts the messages of the order's districts.
+func countOf(ctx context.Context, in jetstream.Stream, pattern string, order domain.FreezeOrdered) (n int64, err error) {
 	for _, d := range districts(order) {
-		info, err := in.Info(ctx, jetstream.WithSubjectFilter(fmt.Sprintf(pattern, d)))
+		messages, err := countOn(ctx, in, fmt.Sprintf(pattern, d))
 		if err != nil {
-			return 0, fmt.Errorf("cannot count bundles: %w", err)
+			return 0, err
 		}
-		for _, bundles := range info.State.Subjects {
-			n += int64(bundles)
-		}
+		n += int64(messages)
 	}
 	return n, nil
 }
@@ -249,114 +235,4 @@ func districts(order domain.FreezeOrdered) []domain.District {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// headerSince says since when a bundle is in quarantine that was sealed again.
-const headerSince = "Bahi-Since"
-
-// reseal seals to the present key what in quarantine is sealed to a retired one. It
-// copies the quarantine behind itself and then purges what it copied: a removal one
-// by one would be flushed one by one. Should the stream be full, the oldest makes
-// room, which has its copy by then. A crash before the purge leaves both, which are
-// one bundle to the ledger.
-func (e *ending) reseal(ctx context.Context, s streams) error {
-	if s.quarantine == nil {
-		return nil
-	}
-	info, err := s.quarantine.Info(ctx)
-	if err != nil {
-		return err
-	}
-	last := info.State.LastSeq
-	var window []jetstream.PubAckFuture
-	for next := info.State.FirstSeq; next <= last; {
-		was, err := s.quarantine.GetMsg(ctx, next, jetstream.WithGetMsgSubject("quarantine.*.*"))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if next = was.Sequence + 1; was.Sequence > last {
-			break
-		}
-		is, err := e.again(was)
-		if err != nil {
-			return err
-		}
-		if is == nil {
-			continue
-		}
-		future, err := s.js.PublishMsgAsync(is, jetstream.WithMsgID("again "+strconv.FormatUint(was.Sequence, 10)))
-		if err != nil {
-			return err
-		}
-		if window = append(window, future); len(window) == copiesAtATime {
-			if err := stored(ctx, window); err != nil {
-				return err
-			}
-			window = window[:0]
-		}
-	}
-	if err := stored(ctx, window); err != nil {
-		return err
-	}
-	return s.quarantine.Purge(ctx, jetstream.WithPurgeSequence(last+1))
-}
-
-// copiesAtATime bounds the copies that the server has not acknowledged: 64 MiB.
-const copiesAtATime = 64
-
-// stored waits for the server's acknowledgements.
-func stored(ctx context.Context, window []jetstream.PubAckFuture) error {
-	for _, f := range window {
-		select {
-		case <-f.Ok():
-		case err := <-f.Err():
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// again is what takes a bundle's place in quarantine, or nil when its time there is
-// over: it does not live longer by being sealed again. What does not open as its
-// subject's stays as it is, and ends with the retired key.
-func (e *ending) again(was *jetstream.RawStreamMsg) (*nats.Msg, error) {
-	since, err := time.Parse(time.RFC3339, was.Header.Get(headerSince))
-	if err != nil {
-		since = was.Time
-	}
-	if time.Since(since) >= maxQuarantineAge {
-		return nil, nil
-	}
-	is := nats.NewMsg(was.Subject)
-	is.Data = was.Data
-	if from, ok := quarantinedFrom(was.Subject); ok && !e.keys.SealedToPresent(was.Data) {
-		sealed, err := e.keys.ResealBundle(was.Data, []byte(from.subject()))
-		switch {
-		case err == nil:
-			is.Data = sealed
-		case !errors.Is(err, vault.ErrOtherKey) && !errors.Is(err, vault.ErrCorrupt) && !errors.Is(err, vault.ErrTooLarge):
-			return nil, err
-		}
-	}
-	for name, values := range was.Header {
-		if !strings.HasPrefix(name, "Nats-") {
-			is.Header[name] = values
-		}
-	}
-	is.Header.Set(headerSince, since.UTC().Format(time.RFC3339))
-	return is, nil
-}
-
-// quarantinedFrom reads a subject of the quarantine.
-func quarantinedFrom(subject string) (sender, bool) {
-	rest, ok := strings.CutPrefix(subject, "quarantine.")
-	if !ok {
-		return sender{}, false
-	}
-	return senderOf("intake.0." + rest)
 }

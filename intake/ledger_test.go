@@ -10,10 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-
 	"bahi/domain"
-	"bahi/eventstore"
 	"bahi/formats"
 	"bahi/ledger"
 	"bahi/vault"
@@ -70,30 +67,29 @@ func TestThroughTheDoorIntoALedger(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	password, err := l.Vault().RoleToken(vault.NATSCentre)
-	if err != nil {
-		t.Fatal(err)
-	}
 	conn, err := l.Store().Connect("intake")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
 	log := &syncBuffer{}
-	submit := func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
-		return l.Submit(ctx, ledger.Caller{Name: "centre"}, s)
-	}
-	door, err := OpenDoor(t.Context(), conn, l.Vault(), submit, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
+	config, err := For(t.Context(), l, conn, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Dial("nats://"+l.Store().Address(), ClientOptions{
-		IntakeKey: l.Vault().IntakePublicKey(), InboxPrefix: eventstore.CentreInbox, NATS: []nats.Option{nats.UserInfo("centre", password)},
-	})
+	door, err := OpenDoor(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	centres, err := l.Store().Connect("centres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(centres.Close)
+	c, err := NewClient(centres, ClientOptions{IntakeKey: l.Vault().IntakePublicKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	registration := canaries
 	registration.Heading = doseAt(1, "").Heading
@@ -114,7 +110,7 @@ func TestThroughTheDoorIntoALedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.publish(t, "intake.208.208009", "", lost)
+	c.put(t, "intake.208.208009", "", lost)
 	type answer struct {
 		verdicts []domain.Verdict
 		err      error

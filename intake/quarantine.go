@@ -66,7 +66,7 @@ type QuarantinedRow struct {
 	Row        int             `json:"row"`                  // from 1
 	Verdict    json.RawMessage `json:"verdict,omitempty"`    // as the centre was told; none where a bundle failed as a whole
 	Submission json.RawMessage `json:"submission,omitempty"` // in the native format, where it is kept and may be shown
-	Frozen     bool            `json:"frozen,omitempty"`     // it is about somebody who is frozen by now
+	Withheld   bool            `json:"withheld,omitempty"`   // it is kept, and about somebody who is frozen by now, or known in another district
 }
 
 // QuarantineRetried is what became of a further attempt.

@@ -13,6 +13,7 @@ import (
 const (
 	streamIntake     = "INTAKE"
 	streamQuarantine = "QUARANTINE"
+	streamVerdicts   = "VERDICTS"
 )
 
 const (
@@ -20,13 +21,18 @@ const (
 
 	// What waits for the ledger is bounded for all and for each centre. When
 	// either is full, a centre is refused, keeps its bundle and tries again.
-	maxIntakeBytes       = 1 << 30 // the server sets this much aside
-	maxBundlesPerCentre  = 2_000
-	maxIntakeAge         = 30 * 24 * time.Hour
-	duplicateWindow      = 2 * time.Minute
-	maxQuarantineBytes   = 256 << 20
-	maxQuarantineBundles = 100_000
-	maxQuarantineAge     = 30 * 24 * time.Hour
+	maxIntakeBytes      = 1 << 30 // the server sets this much aside
+	maxBundlesPerCentre = 2_000
+	maxIntakeAge        = 30 * 24 * time.Hour
+	duplicateWindow     = 2 * time.Minute
+
+	// Of what is only kept the oldest makes room.
+	maxQuarantineBytes = 256 << 20
+	maxQuarantineItems = 100_000
+	maxQuarantineAge   = 30 * 24 * time.Hour
+	maxVerdictsBytes   = 1 << 30
+	maxVerdictsBundles = 1_000_000
+	maxVerdictsAge     = 30 * 24 * time.Hour
 )
 
 // openStreams makes the door's streams, or brings those that are there up to
@@ -52,23 +58,38 @@ func openStreams(ctx context.Context, js jetstream.JetStream, replicas int) erro
 			MaxMsgSize:           maxMessage,
 			Duplicates:           duplicateWindow,
 			Storage:              jetstream.FileStorage,
-			Replicas:             replicas,
 		},
 		{
-			Name:        streamQuarantine,
-			Description: "sealed bundles that could not be taken in, as they came",
-			Subjects:    []string{"quarantine.*.*"},
-			Retention:   jetstream.LimitsPolicy,
-			Discard:     jetstream.DiscardOld,
-			MaxBytes:    maxQuarantineBytes,
-			MaxMsgs:     maxQuarantineBundles,
-			MaxAge:      maxQuarantineAge,
-			MaxMsgSize:  maxMessage,
-			Duplicates:  duplicateWindow,
-			Storage:     jetstream.FileStorage,
-			Replicas:    replicas,
+			Name:              streamQuarantine,
+			Description:       "what was not taken in, sealed to the keys of the districts",
+			Subjects:          []string{quarantinePattern},
+			Retention:         jetstream.LimitsPolicy,
+			Discard:           jetstream.DiscardOld,
+			MaxMsgsPerSubject: 1, // so that a further attempt's outcome takes the place of the one before
+			MaxBytes:          maxQuarantineBytes,
+			MaxMsgs:           maxQuarantineItems,
+			MaxAge:            maxQuarantineAge,
+			MaxMsgSize:        maxMessage,
+			AllowMsgTTL:       true,
+			Duplicates:        duplicateWindow,
+			Storage:           jetstream.FileStorage,
+		},
+		{
+			Name:              streamVerdicts,
+			Description:       "verdicts of bundles, sealed to the centres that sent them",
+			Subjects:          []string{"verdict.*.*.*"},
+			Retention:         jetstream.LimitsPolicy,
+			Discard:           jetstream.DiscardOld,
+			MaxMsgsPerSubject: 1,
+			MaxBytes:          maxVerdictsBytes,
+			MaxMsgs:           maxVerdictsBundles,
+			MaxAge:            maxVerdictsAge,
+			MaxMsgSize:        maxMessage,
+			Duplicates:        duplicateWindow,
+			Storage:           jetstream.FileStorage,
 		},
 	} {
+		config.Replicas = max(replicas, 1)
 		// To create what is there already, unchanged, is nothing to the server; an
 		// update would interfere with a door that is at work on another node.
 		_, err := js.CreateStream(ctx, config)
@@ -80,4 +101,16 @@ func openStreams(ctx context.Context, js jetstream.JetStream, replicas int) erro
 		}
 	}
 	return nil
+}
+
+// streamOf returns a stream, or nil when no door ever made it.
+func streamOf(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	s, err := js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the stream %s: %w", name, err)
+	}
+	return s, nil
 }

@@ -262,8 +262,9 @@ func received(msg jetstream.Msg) *message.Message {
 // Origin is where a message came from.
 type Origin struct {
 	Subject   string
-	Sequence  uint64 // in its stream
-	Delivered uint64 // how many times it has been delivered, this time included
+	Sequence  uint64    // in its stream
+	Stored    time.Time // when the server received it
+	Delivered uint64    // how many times it has been delivered, this time included
 }
 
 type originKey struct{}
@@ -271,7 +272,7 @@ type originKey struct{}
 func withOrigin(ctx context.Context, msg jetstream.Msg) context.Context {
 	origin := Origin{Subject: msg.Subject()}
 	if meta, err := msg.Metadata(); err == nil {
-		origin.Sequence, origin.Delivered = meta.Sequence.Stream, meta.NumDelivered
+		origin.Sequence, origin.Stored, origin.Delivered = meta.Sequence.Stream, meta.Timestamp, meta.NumDelivered
 	}
 	return context.WithValue(ctx, originKey{}, origin)
 }

@@ -41,6 +41,61 @@ func (l *Ledger) found(ctx context.Context, at time.Time) error {
 	return nil
 }
 
+// foundFor founds an empty ledger for submissions, unless every one of them is
+// refused: then it returns their verdicts. What is decided for good with the first
+// commit, such as whether a ledger is a sandbox, no slip in an order decides.
+func (l *Ledger) foundFor(ctx context.Context, as Caller, submissions ...domain.Submission) (refused []domain.Verdict, err error) {
+	if l.founded.Load() {
+		return nil, nil
+	}
+	if _, ok := l.register.Founded(); !ok {
+		if err := l.refresh(ctx); err != nil { // another node may have founded it
+			return nil, err
+		}
+	}
+	if _, ok := l.register.Founded(); !ok {
+		if refused, err = l.allRefused(as, submissions); refused != nil || err != nil {
+			return refused, err
+		}
+	}
+	return nil, l.found(ctx, submissions[0].Head().At)
+}
+
+// allRefused decides submissions as an empty ledger would. It returns nil when one
+// of them would be accepted: the others may rest on it.
+func (l *Ledger) allRefused(as Caller, submissions []domain.Submission) ([]domain.Verdict, error) {
+	empty := l.register.Now()
+	verdicts := make([]domain.Verdict, len(submissions))
+	for i, s := range submissions {
+		if f, ok := s.(domain.Freeze); ok && l.config.Sandbox {
+			f.Mode = domain.Erase // a sandbox makes itself the authority's key
+			s = f
+		}
+		a := l.prepare(as, s)
+		err := a.refused
+		if err == nil {
+			known, _, fault := l.known(empty, a)
+			if fault != nil {
+				return nil, fault
+			}
+			recorded := l.now()
+			if at := a.when(); l.config.Sandbox && at.Before(recorded) {
+				recorded = at
+			}
+			_, err = domain.Decide(known, l.rules, a.submission, recorded)
+		}
+		if err == nil {
+			return nil, nil
+		}
+		made, fault := refuse(domain.Verdict{ID: s.Head().ID.String(), Person: domain.PersonOf(s)}, err)
+		if fault != nil {
+			return nil, fault
+		}
+		verdicts[i] = made.verdict
+	}
+	return verdicts, nil
+}
+
 // Origin is the ledger's name for itself, in checkpoints, receipts and tokens of
 // access. Before it is founded it is the name that this node would give it.
 func (l *Ledger) Origin() string {

@@ -50,10 +50,15 @@ const photoIDChunk = 20_000
 // order is in the ledger leaves a freeze that is resumed at its first missing
 // step, here by the same call again, or when the ledger is next opened.
 func (l *Ledger) Freeze(ctx context.Context, f domain.Freeze) (FreezeReceipt, error) {
-	if err := l.found(ctx, f.At); err != nil {
+	as := Caller{Name: "authority", Authority: true}
+	refused, err := l.foundFor(ctx, as, f)
+	if err != nil {
 		return FreezeReceipt{}, err
 	}
-	v, err := l.orderAndCarryOut(ctx, Caller{Name: "authority", Authority: true}, f)
+	if refused != nil {
+		return FreezeReceipt{}, refused[0].Reject
+	}
+	v, err := l.orderAndCarryOut(ctx, as, f)
 	if err != nil {
 		return FreezeReceipt{}, err
 	}

@@ -26,6 +26,10 @@ type Config struct {
 	NATSCredentials string // its credentials file
 	ListenNATS      string // host:port at which the embedded server takes centres' bundles; off when empty
 
+	// PEM files of a TLS certificate and its key for ListenNATS; without them it
+	// speaks no TLS.
+	ListenNATSCertificate, ListenNATSKey string
+
 	// Sandbox founds the ledger as one whose recorded times follow the
 	// submissions', so that history can be replayed as it happened. A ledger is
 	// a sandbox or not from its first commit on.
@@ -179,11 +183,9 @@ func (l *Ledger) openParts(ctx context.Context) error {
 		URL:         l.config.NATS,
 		Credentials: l.config.NATSCredentials,
 		Listen:      l.config.ListenNATS,
-	}
-	if l.config.ListenNATS != "" {
-		if storeConfig.CentrePassword, err = l.vault.RoleToken("nats-centre"); err != nil {
-			return err
-		}
+
+		ListenCertificate: l.config.ListenNATSCertificate,
+		ListenKey:         l.config.ListenNATSKey,
 	}
 	if l.store, err = eventstore.Open(ctx, storeConfig); err != nil {
 		return err

@@ -22,11 +22,14 @@ type PendingReversal struct {
 // PendingReversals lists the requests that wait, oldest first; district 0 means
 // all. On is the day for which due and overdue are told; the zero day is today.
 func (l *Ledger) PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]PendingReversal, error) {
-	_, leave, err := l.enter(ctx)
+	ctx, leave, err := l.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	if err := l.refresh(ctx); err != nil { // requests and decisions of other nodes count
+		return nil, err
+	}
 	if on == 0 {
 		on = domain.DayOf(l.now())
 	}

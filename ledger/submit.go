@@ -33,8 +33,8 @@ func (l *Ledger) Submit(ctx context.Context, as Caller, submissions []domain.Sub
 	if len(submissions) == 0 {
 		return nil, nil
 	}
-	if err := l.found(ctx, submissions[0].Head().At); err != nil {
-		return nil, err
+	if refused, err := l.foundFor(ctx, as, submissions...); refused != nil || err != nil {
+		return refused, err
 	}
 	verdicts := make([]domain.Verdict, 0, len(submissions))
 	for start := 0; start < len(submissions); {

@@ -251,3 +251,29 @@ func TestOneFaultLeavesTheOthers(t *testing.T) {
 	}
 	check(t, l)
 }
+
+// TestRefusedDoesNotFound: what is refused leaves an empty ledger empty, and what
+// rests on an accepted one does not.
+func TestRefusedDoesNotFound(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir())
+	order := domain.Freeze{
+		Heading: domain.Heading{ID: domain.UUID{15: 9}, At: at("2021-03-04")}, District: muzaffarpur, Mode: domain.Handover, Order: "X;Y", By: "authority",
+	}
+	if _, err := l.Freeze(t.Context(), order); err == nil {
+		t.Error("an order with a semicolon is carried out")
+	}
+	want(t, submit(t, l, centre, order), domain.Rejected)
+	order.Order = "A/1"
+	want(t, submit(t, l, centre, order, doseOf(1, 1, muzaffarpur, "2021-01-16")), domain.Rejected)
+	if info, err := l.Info(t.Context()); err != nil || info.Head != 0 || info.Origin != "" {
+		t.Errorf("the ledger is founded: %+v, %v", info, err)
+	}
+	order.Order = "A/2"
+	if _, err := l.Freeze(t.Context(), order); err != nil {
+		t.Errorf("a sandbox's first freeze: %v", err)
+	}
+	if info, err := l.Info(t.Context()); err != nil || info.Head == 0 {
+		t.Errorf("the ledger is not founded: %+v, %v", info, err)
+	}
+}

@@ -14,7 +14,7 @@
 //	                        what was sealed to them has been taken in
 //	signing.key             the key that signs checkpoints, counts and receipts; retired public keys below it
 //	token.key               the key that signs tokens of access
-//	tokens/<role>           a bearer token per role, and the NATS password of centres
+//	tokens/<role>           a bearer token per role, for this machine alone
 //	sandbox-authority.key   in a sandbox ledger only
 //
 // # What is trusted

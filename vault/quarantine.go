@@ -115,6 +115,7 @@ type quarantineKeys struct {
 	// so that destroy returns only when nobody works with it any more.
 	mu      sync.RWMutex
 	sectors map[domain.District]*quarantineSector
+	ended   uint64 // how often a key was destroyed since the file was opened
 	closed  bool
 }
 
@@ -250,8 +251,9 @@ func (k *quarantineKeys) destroy(d domain.District, freeze domain.UUID) (held bo
 		held = s.state == KeyLive
 		clear(s.key[:])
 	}
-	s := &quarantineSector{state: KeyDestroyed, district: d}
-	k.sectors[d] = s // of no freeze yet: were writing to fail, a new key may be made
+	// Of no freeze yet: were writing to fail, a new key may be made.
+	k.sectors[d] = &quarantineSector{state: KeyDestroyed, district: d}
+	k.ended++
 	k.mu.Unlock()
 	ended := &quarantineSector{state: KeyDestroyed, district: d, freeze: freeze}
 	if err := k.put(ended); err != nil {
@@ -274,7 +276,11 @@ func quarantineBinding(header []byte, d domain.District, id domain.UUID, subject
 // subject; it becomes 37 bytes longer. The district's key is made at first use,
 // and again after a freeze destroyed it: then it costs a flush. It returns
 // [ErrTooLarge] above [MaxQuarantined].
-func (v *Vault) SealQuarantine(d domain.District, id domain.UUID, subject string, plain []byte) ([]byte, error) {
+//
+// What may be kept is found out before it is sealed, and a freeze may come in
+// between. So it takes what [Vault.QuarantinesEnded] returned before that was asked,
+// and returns [ErrKeyDestroyed] when a key was destroyed since: ask again.
+func (v *Vault) SealQuarantine(ended uint64, d domain.District, id domain.UUID, subject string, plain []byte) ([]byte, error) {
 	if len(plain) > MaxQuarantined {
 		return nil, fmt.Errorf("more than %d bytes for the quarantine: %w", MaxQuarantined, ErrTooLarge)
 	}
@@ -282,6 +288,10 @@ func (v *Vault) SealQuarantine(d domain.District, id domain.UUID, subject string
 		s, err := v.quarantine.borrow(d)
 		if err != nil {
 			return nil, err
+		}
+		if v.quarantine.ended != ended {
+			v.quarantine.mu.RUnlock()
+			return nil, fmt.Errorf("the quarantine of district %d: %w", d, ErrKeyDestroyed)
 		}
 		if s == nil {
 			v.quarantine.mu.RUnlock()
@@ -319,6 +329,14 @@ func (v *Vault) OpenQuarantine(d domain.District, id domain.UUID, subject string
 		return nil, fmt.Errorf("the quarantine of district %d: %w", d, ErrCorrupt)
 	}
 	return plain, nil
+}
+
+// QuarantinesEnded returns how often a quarantine key was destroyed since the vault
+// was opened.
+func (v *Vault) QuarantinesEnded() uint64 {
+	v.quarantine.mu.RLock()
+	defer v.quarantine.mu.RUnlock()
+	return v.quarantine.ended
 }
 
 // QuarantineKey tells how it stands with a district's key, and which freeze ended

@@ -22,7 +22,7 @@ const refusedAt = "quarantine.208.208001.018f3c00-0000-0000-0000-000000000000"
 
 func sealRefused(t testing.TB, v *Vault, d domain.District) []byte {
 	t.Helper()
-	sealed, err := v.SealQuarantine(d, refused, refusedAt, []byte("a refused dose"))
+	sealed, err := v.SealQuarantine(v.QuarantinesEnded(), d, refused, refusedAt, []byte("a refused dose"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestQuarantineOpensInItsPlaceAlone(t *testing.T) {
 			t.Errorf("%s: %q, %v", q.name, plain, err)
 		}
 	}
-	if _, err := v.SealQuarantine(208, refused, refusedAt, make([]byte, MaxQuarantined+1)); !errors.Is(err, ErrTooLarge) {
+	if _, err := v.SealQuarantine(0, 208, refused, refusedAt, make([]byte, MaxQuarantined+1)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("too much: %v", err)
 	}
 	v = reopen(t, v)
@@ -91,7 +91,7 @@ func TestQuarantineOpensInItsPlaceAlone(t *testing.T) {
 		t.Errorf("opened again: %v", err)
 	}
 	v.Close()
-	if _, err := v.SealQuarantine(208, refused, refusedAt, nil); !errors.Is(err, ErrClosed) {
+	if _, err := v.SealQuarantine(0, 208, refused, refusedAt, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 	if _, err := v.DestroyQuarantineKey(208, refused); !errors.Is(err, ErrClosed) {
@@ -105,7 +105,7 @@ func TestDestroyQuarantineKey(t *testing.T) {
 	t.Parallel()
 	v := open(t)
 	sealed, neighbours := sealRefused(t, v, 208), sealRefused(t, v, 212)
-	key := quarantineKeyOf(t, v, 208)
+	key, ended := quarantineKeyOf(t, v, 208), v.QuarantinesEnded()
 	if files := filesWith(t, v.dir, key); len(files) != 1 || files[0] != quarantineKeyFile {
 		t.Fatalf("the key is in %v", files)
 	}
@@ -120,6 +120,9 @@ func TestDestroyQuarantineKey(t *testing.T) {
 	}
 	if files := filesWith(t, v.dir, key); files != nil {
 		t.Errorf("the key is still in %v", files)
+	}
+	if _, err := v.SealQuarantine(ended, 208, refused, refusedAt, nil); !errors.Is(err, ErrKeyDestroyed) {
+		t.Errorf("what was found fit to be kept before the freeze is sealed after it: %v", err)
 	}
 	for range 2 {
 		if err := opensRefused(v, 208, sealed); !errors.Is(err, ErrKeyDestroyed) {
@@ -168,7 +171,7 @@ func TestQuarantineKeyOnFailingDisk(t *testing.T) {
 	}
 	defer broken.Close()
 	v.quarantine.file = broken
-	if _, err := v.SealQuarantine(212, refused, refusedAt, nil); err == nil {
+	if _, err := v.SealQuarantine(0, 212, refused, refusedAt, nil); err == nil {
 		t.Error("sealed to a key that is not on disk")
 	}
 	if state, _ := v.QuarantineKey(212); state != KeyAbsent {
@@ -246,8 +249,14 @@ func TestQuarantineKeysInUse(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				sealed := sealRefused(t, v, d)
-				if err := opensRefused(v, d, sealed); err != nil && !(d == 208 && errors.Is(err, ErrKeyDestroyed)) {
+				sealed, err := v.SealQuarantine(v.QuarantinesEnded(), d, refused, refusedAt, []byte("a refused dose"))
+				if errors.Is(err, ErrKeyDestroyed) {
+					continue
+				}
+				if err == nil {
+					err = opensRefused(v, d, sealed)
+				}
+				if err != nil && !(d == 208 && errors.Is(err, ErrKeyDestroyed)) {
 					t.Error(err)
 				}
 			}

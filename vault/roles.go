@@ -20,10 +20,6 @@ const (
 	RoleOperator  = "operator"
 	RoleAuthority = "authority"
 	RoleAuditor   = "auditor"
-
-	// NATSCentre is no role: it is the password with which centres sign in to
-	// NATS, kept like a token. [Vault.CheckRoleToken] does not know it.
-	NATSCentre = "nats-centre"
 )
 
 const minRoleToken = 32 // characters
@@ -46,7 +42,7 @@ func openRoleTokens(dir string) (map[string]string, error) {
 		return nil, err
 	}
 	tokens := make(map[string]string)
-	for _, role := range append(Roles(), NATSCentre) {
+	for _, role := range Roles() {
 		if tokens[role], err = openRoleToken(filepath.Join(dir, role)); err != nil {
 			return nil, err
 		}
@@ -76,9 +72,9 @@ func openRoleToken(path string) (string, error) {
 	return token, nil
 }
 
-// RoleToken returns the bearer token of a role, or the password [NATSCentre]. It
-// was made when the vault was first opened and lies in the file tokens/<role>;
-// whoever deletes the file has a new one made at the next start.
+// RoleToken returns the bearer token of a role, which is for this installation's own
+// machine. It was made when the vault was first opened and lies in the file
+// tokens/<role>; whoever deletes the file has a new one made at the next start.
 func (v *Vault) RoleToken(role string) (string, error) {
 	token, ok := v.tokens[role]
 	if !ok {

@@ -117,7 +117,7 @@ func TestOpenModes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 8 + len(Roles()) + 1; files != want {
+	if want := 8 + len(Roles()); files != want {
 		t.Errorf("%d files instead of %d", files, want)
 	}
 }

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,8 +11,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"bahi/access"
 	"bahi/domain"
-	"bahi/formats"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -31,7 +29,7 @@ type countsInput struct {
 }
 
 func (s *Server) counts(ctx context.Context, in *countsInput) (projections.CountsResult, error) {
-	q, err := in.query()
+	q, err := in.query(exchangeOf(ctx).who)
 	if err != nil {
 		return projections.CountsResult{}, err
 	}
@@ -40,10 +38,13 @@ func (s *Server) counts(ctx context.Context, in *countsInput) (projections.Count
 	return result, err
 }
 
-func (in *countsInput) query() (q projections.CountsQuery, err error) {
+func (in *countsInput) query(who access.Principal) (q projections.CountsQuery, err error) {
+	if in.Code == everywhere && who.District != 0 {
+		return q, otherDistrict(who)
+	}
 	if in.Code != everywhere {
-		if q.District, err = domain.ParseDistrict(in.Code); err != nil {
-			return q, wrong("code", err)
+		if q.District, err = parseDistrictFor(who, "code", in.Code); err != nil {
+			return q, err
 		}
 	}
 	for name := range strings.SplitSeq(in.By, ",") {
@@ -86,77 +87,6 @@ func wrong(field string, err error) *Problem {
 	p := newProblem(http.StatusBadRequest, codeBadRequest, err.Error())
 	p.Field = field
 	return p
-}
-
-type personInput struct {
-	Reference     string `path:"reference" doc:"Reference number, 14 digits" example:"21679381234566"`
-	Purpose       string `query:"purpose" doc:"Why the officer looks" enum:"verification,second_dose,grievance,medical,legal" example:"verification"`
-	OfficerHeader string `header:"Bahi-Officer" doc:"The officer's id" example:"officer-7"`
-	Officer       string `query:"officer" doc:"The officer's id, for who cannot set a header"`
-}
-
-func (s *Server) person(ctx context.Context, in *personInput) (ledger.PersonDetails, error) {
-	officer := in.OfficerHeader
-	if officer == "" {
-		officer = in.Officer
-	}
-	return s.ledger.Person(ctx, domain.Reference(in.Reference), ledger.Reader{Officer: officer, Purpose: in.Purpose})
-}
-
-type freezeInput struct {
-	RawBody []byte `contentType:"application/json"`
-}
-
-// freeze is carried out even if whoever ordered it hangs up, or loses patience:
-// between its steps is no place to stop.
-func (s *Server) freeze(ctx context.Context, in *freezeInput) (ledger.FreezeReceipt, error) {
-	order, err := parseFreeze(in.RawBody)
-	if err != nil {
-		return ledger.FreezeReceipt{}, err
-	}
-	return s.ledger.Freeze(context.WithoutCancel(ctx), order)
-}
-
-// parseFreeze reads one submission, which may stand on several lines.
-func parseFreeze(raw []byte) (domain.Freeze, error) {
-	var line bytes.Buffer
-	if err := json.Compact(&line, raw); err != nil {
-		return domain.Freeze{}, &domain.Rejection{Code: domain.CodeBadJSON, Message: "the body is not one JSON object"}
-	}
-	for item, err := range formats.ReadNDJSON(&line) {
-		if err != nil {
-			return domain.Freeze{}, err
-		}
-		if item.Reject != nil {
-			return domain.Freeze{}, item.Reject
-		}
-		if order, ok := item.Submission.(domain.Freeze); ok {
-			return order, nil
-		}
-	}
-	return domain.Freeze{}, &domain.Rejection{Code: domain.CodeUnknownType, Field: "type", Message: "this route takes a freeze; send everything else to /v1/submissions"}
-}
-
-type reversalsInput struct {
-	District string `query:"district" doc:"LGD code of the people's home district; by default all" example:"208"`
-	On       string `query:"on" doc:"The day for which due and overdue are told; by default today" example:"2022-01-26"`
-}
-
-func (s *Server) reversals(ctx context.Context, in *reversalsInput) ([]ledger.PendingReversal, error) {
-	var district domain.District
-	var on domain.Day
-	var err error
-	if in.District != "" {
-		if district, err = domain.ParseDistrict(in.District); err != nil {
-			return nil, wrong("district", err)
-		}
-	}
-	if in.On != "" {
-		if on, err = domain.ParseDay(in.On); err != nil {
-			return nil, wrong("on", err)
-		}
-	}
-	return s.ledger.PendingReversals(ctx, district, on)
 }
 
 // authorityKey is the body that adopts a key.
@@ -210,31 +140,29 @@ func (s *Server) health(ctx context.Context, _ *struct{}) (health, error) {
 type eventsInput struct {
 	From     string `query:"from" doc:"First commit, as its sequence, a time or a day of recording" example:"2021-01-16"`
 	To       string `query:"to" doc:"Last commit, likewise; a day is meant to its end" example:"2021-03-04"`
-	District string `query:"district" doc:"LGD code: events of people who live there and doses given there" example:"208"`
+	District string `query:"district" doc:"LGD code: events of people who live there and doses given there; by default the token's, or all" example:"208"`
 	Type     string `query:"type" doc:"One kind of event" enum:"registered,registration_withdrawn,dose,dose_withdrawn,reversal_requested,reversal_decided,frozen"`
 }
 
 func (s *Server) events(hctx huma.Context, in *eventsInput) {
 	s.reading(hctx, func(ctx context.Context, out *lines) error {
-		q, err := in.query()
+		q, err := in.query(exchangeOf(ctx).who)
 		if err != nil {
 			return err
 		}
-		return list(ctx, out, s.ledger.Replay(ctx, q))
+		return listLines(ctx, out, s.ledger.Replay(ctx, q))
 	})
 }
 
-func (in *eventsInput) query() (q ledger.ReplayQuery, err error) {
+func (in *eventsInput) query(who access.Principal) (q ledger.ReplayQuery, err error) {
 	if q.FromSequence, q.FromTime, err = parsePlace(in.From, domain.ParseTime); err != nil {
 		return q, wrong("from", err)
 	}
 	if q.ToSequence, q.ToTime, err = parsePlace(in.To, parseLast); err != nil {
 		return q, wrong("to", err)
 	}
-	if in.District != "" {
-		if q.District, err = domain.ParseDistrict(in.District); err != nil {
-			return q, wrong("district", err)
-		}
+	if q.District, err = parseDistrictFor(who, "district", in.District); err != nil {
+		return q, err
 	}
 	q.Type = in.Type
 	return q, nil

@@ -134,7 +134,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	call.Header.Set("User-Agent", "bahi")
 	// Whatever is asked twice is done once, so net/http may ask again when a
 	// connection turns out to be gone. Without a value the header is not sent.
-	call.Header["Idempotency-Key"] = []string{}
+	call.Header[keyHeader] = []string{}
 	if r.kind != "" {
 		call.Header.Set("Content-Type", r.kind)
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -106,9 +107,10 @@ func (c *Client) AccessList(ctx context.Context) iter.Seq2[eventstore.AuditAcces
 	}
 }
 
-// IssueToken issues a token, as [access.Registry.Issue] does.
+// IssueToken issues a token, as [access.Registry.Issue] does. A second token is not
+// issued when the call is sent again because a connection broke.
 func (c *Client) IssueToken(ctx context.Context, g access.Grant) (access.Issued, error) {
-	return post[access.Issued](ctx, c, "/v1/tokens", tokenRequestOf(g))
+	return post[access.Issued](ctx, c, "/v1/tokens", tokenRequestOf(g), [2]string{keyHeader, rand.Text()})
 }
 
 // RevokeToken ends a token by its id, as [access.Registry.Revoke] does.
@@ -155,10 +157,13 @@ func (c *Client) Centres(ctx context.Context) ([]access.Centre, error) {
 }
 
 // post sends one JSON value and reads one.
-func post[T any](ctx context.Context, c *Client, path string, v any) (answer T, err error) {
-	body, err := json.Marshal(v)
-	if err != nil {
+func post[T any](ctx context.Context, c *Client, path string, v any, header ...[2]string) (answer T, err error) {
+	r := request{method: http.MethodPost, path: path, kind: "application/json", header: map[string]string{}}
+	if r.body, err = json.Marshal(v); err != nil {
 		return answer, fmt.Errorf("write the request: %w", err)
 	}
-	return call[T](ctx, c, callPatience, request{method: http.MethodPost, path: path, body: body, kind: "application/json"})
+	for _, h := range header {
+		r.header[h[0]] = h[1]
+	}
+	return call[T](ctx, c, callPatience, r)
 }

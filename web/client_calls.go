@@ -90,25 +90,59 @@ func countsPath(q projections.CountsQuery) (code string, query url.Values) {
 
 // Person opens one person's details for an officer, as [ledger.Ledger.Person]
 // does and with the same errors. Whose people may be asked about is the service's
-// to know, not the reader's to say.
+// to know, not the reader's to say. The officer may be left out where the token is
+// an officer's own.
 func (c *Client) Person(ctx context.Context, number domain.Reference, reader ledger.Reader) (ledger.PersonDetails, error) {
-	// What is no reference number does not become part of a path.
-	if err := number.Check(); err != nil {
-		return ledger.PersonDetails{}, fmt.Errorf("%w: %w", ledger.ErrBadRequest, err)
+	if err := checkLookUp(number, reader); err != nil {
+		return ledger.PersonDetails{}, err
 	}
-	if err := domain.CheckOfficer(reader.Officer); err != nil {
-		return ledger.PersonDetails{}, fmt.Errorf("%w: %w", ledger.ErrBadRequest, err)
-	}
-	p, err := call[ledger.PersonDetails](ctx, c, callPatience, request{
-		method: http.MethodGet, path: "/v1/people/" + string(number),
-		query: url.Values{"purpose": {reader.Purpose}}, header: map[string]string{"Bahi-Officer": reader.Officer},
+	p, err := post[ledger.PersonDetails](ctx, c, "/v1/people/lookup", lookUp{
+		Reference: string(number), Purpose: reader.Purpose, Officer: reader.Officer,
 	})
-	for i, d := range p.Doses {
-		if n, ok := d.Dose.(float64); ok { // as JSON has it
-			p.Doses[i].Dose = int(n)
-		}
+	for i := range p.Doses {
+		p.Doses[i].Dose = doseNumber(p.Doses[i].Dose)
 	}
 	return p, err
+}
+
+// NextDose tells what has to be known for the next dose, as
+// [ledger.Ledger.NextDose] does and with the same errors.
+func (c *Client) NextDose(ctx context.Context, number domain.Reference, reader ledger.Reader, on domain.Day) (ledger.NextDose, error) {
+	if err := checkLookUp(number, reader); err != nil {
+		return ledger.NextDose{}, err
+	}
+	body := lookUpNextDose{Reference: string(number), Officer: reader.Officer}
+	if on != 0 {
+		body.On = on.String()
+	}
+	n, err := post[ledger.NextDose](ctx, c, "/v1/people/next-dose", body)
+	if n.Last != nil {
+		n.Last.Dose = doseNumber(n.Last.Dose)
+	}
+	if n.Next != nil {
+		n.Next.Dose = doseNumber(n.Next.Dose)
+	}
+	return n, err
+}
+
+// checkLookUp refuses here what the service would refuse anyway.
+func checkLookUp(number domain.Reference, reader ledger.Reader) error {
+	err := number.Check()
+	if err == nil && reader.Officer != "" {
+		err = domain.CheckOfficer(reader.Officer)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ledger.ErrBadRequest, err)
+	}
+	return nil
+}
+
+// doseNumber is a dose as the ledger has it: JSON knows no integers.
+func doseNumber(dose any) any {
+	if n, ok := dose.(float64); ok {
+		return int(n)
+	}
+	return dose
 }
 
 // Freeze orders a freeze and waits for its receipt, as [ledger.Ledger.Freeze]

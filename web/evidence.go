@@ -35,17 +35,10 @@ func (s *Server) registerEvidence() {
 		Description: "With commit: an inclusion proof. With from, the size of an earlier checkpoint: a consistency proof. Both as RFC 6962 has them, to a signed checkpoint.",
 		Responses:   s.problems(http.StatusNotFound),
 	}, s.proof)
-
-	answer(s, huma.Operation{
-		OperationID: opReceipt, Method: http.MethodGet, Path: "/v1/freezes/{id}/receipt", Tags: tags("Evidence"),
-		Summary:     "The signed receipt of a freeze",
-		Description: "It shows, to who has the ledger's public key, that the freeze was ordered and that every holder has acknowledged it.",
-		Responses:   s.problems(http.StatusNotFound),
-	}, s.receipt)
 }
 
 func (s *Server) statement(ctx context.Context, in *countsInput) (evidenceText, error) {
-	q, err := in.query()
+	q, err := in.query(exchangeOf(ctx).who)
 	if err != nil {
 		return evidenceText{}, err
 	}
@@ -89,6 +82,9 @@ func (s *Server) receipt(ctx context.Context, in *receiptInput) (evidenceText, e
 	id, err := domain.ParseUUID(in.ID)
 	if err != nil {
 		return evidenceText{}, wrong("id", err)
+	}
+	if err := s.maySeeFreeze(ctx, id); err != nil {
+		return evidenceText{}, err
 	}
 	var from []uint64
 	if in.From != "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/ledger"
 	"bahi/projections"
@@ -30,22 +31,33 @@ func Example() {
 	}
 	defer l.Close(context.Background())
 
+	who, err := access.Open(ctx, access.Config{Store: l.Store(), Vault: l.Vault(), Origin: l.Origin()})
+	if err != nil {
+		panic(err)
+	}
+	defer who.Close()
+
 	listener, err := web.Listen("127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	ended := make(chan error)
-	go func() { ended <- web.NewServer(l, l.Vault().CheckRoleToken, nil).Serve(ctx, listener) }()
+	go func() { ended <- web.NewServer(web.Config{Ledger: l, Access: who}).Serve(ctx, listener) }()
 
-	token, err := l.Vault().RoleToken(vault.RoleAuthority)
-	if err != nil {
-		panic(err)
+	dial := func(role string) *web.Client {
+		token, err := l.Vault().RoleToken(role)
+		if err != nil {
+			panic(err)
+		}
+		client, err := web.Dial("http://"+listener.Addr().String(), token)
+		if err != nil {
+			panic(err)
+		}
+		return client
 	}
-	client, err := web.Dial("http://"+listener.Addr().String(), token)
-	if err != nil {
-		panic(err)
-	}
+	client, officer := dial(vault.RoleAuthority), dial(vault.RoleOfficer)
 	defer client.Close()
+	defer officer.Close()
 
 	number := domain.MakeReference("2167938123456")
 	verdicts, err := client.Submit(ctx, []domain.Submission{domain.Registration{
@@ -65,7 +77,7 @@ func Example() {
 	})
 	fmt.Println(receipt.People, "frozen", err)
 
-	_, err = client.Person(ctx, number, ledger.Reader{Officer: "officer-7", Purpose: "verification"})
+	_, err = officer.Person(ctx, number, ledger.Reader{Officer: "officer-7", Purpose: "verification"})
 	fmt.Println(errors.Is(err, ledger.ErrFrozen))
 
 	stop()

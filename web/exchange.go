@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
+
+	"bahi/access"
 )
 
 // exchange is one request and its answer, as the log and the time-outs see it.
@@ -17,10 +20,12 @@ type exchange struct {
 	control  *http.ResponseController
 	patience time.Duration // how long the other side may keep a write waiting
 
-	id     string
-	role   string // empty while no token was recognised
-	status int    // 0 while nothing was written
-	bytes  int64
+	id      string
+	who     access.Principal // zero while nobody was recognised
+	url     *url.URL         // for the link to the next page of a list
+	attempt *attempt         // nil without an Idempotency-Key
+	status  int              // 0 while nothing was written
+	bytes   int64
 }
 
 type exchangeKey struct{}
@@ -75,10 +80,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := &exchange{
 		ResponseWriter: w, control: http.NewResponseController(w), patience: s.limits.write,
-		id: rand.Text(),
+		id: requestID(r), url: r.URL,
 	}
 	header := w.Header()
-	header.Set("Request-Id", x.id)
+	header.Set(requestHeader, x.id)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
@@ -103,7 +108,48 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 		}
 	}()
-	s.route(x, r)
+	switch {
+	case smuggles(r):
+		header.Set("Connection", "close")
+		x.refuse(newProblem(http.StatusBadRequest, codeTwoLengths, "the request has both Content-Length and Transfer-Encoding; send one of them"))
+	case r.ContentLength < 0 && r.ProtoMajor < 2:
+		header.Set("Connection", "close") // see framing
+		s.route(x, r)
+	default:
+		s.route(x, r)
+	}
+}
+
+// requestHeader names a request, in the answer and in the log, so that the two, and
+// what a proxy in front has logged, can be laid side by side.
+const requestHeader = "X-Request-Id"
+
+// requestID takes over the id that the request came with. A UUID or 32 hexadecimal
+// digits are taken, and other short words, but none with ten digits in a row: they
+// could be somebody's number.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(requestHeader)
+	if len(id) < 8 || len(id) > 64 {
+		return rand.Text()
+	}
+	var digits, longest, others int
+	for i := range len(id) {
+		switch c := id[i]; {
+		case '0' <= c && c <= '9':
+			digits++
+		case c == '-' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F':
+			digits = 0
+		case c == '_' || c == '.' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
+			digits, others = 0, others+1
+		default:
+			return rand.Text()
+		}
+		longest = max(longest, digits)
+	}
+	if longest >= 10 && (others > 0 || len(id) < 32) {
+		return rand.Text()
+	}
+	return id
 }
 
 func (s *Server) record(r *http.Request, x *exchange, took time.Duration) {
@@ -112,7 +158,7 @@ func (s *Server) record(r *http.Request, x *exchange, took time.Duration) {
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(r.Context(), level, "request",
-		slog.String("request", x.id), slog.String("route", r.Pattern), slog.String("role", x.role),
+		slog.String("request", x.id), slog.String("route", r.Pattern), slog.String("role", x.who.Role), slog.String("token", x.who.Token),
 		slog.Int("status", x.status), slog.Int64("bytes", x.bytes), slog.Duration("took", took))
 }
 
@@ -125,7 +171,7 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	case s.draining.Err() != nil:
 		p = newProblem(http.StatusServiceUnavailable, codeStopping, "the service is shutting down; try again later")
 	case errors.Is(err, context.DeadlineExceeded):
-		p = newProblem(http.StatusGatewayTimeout, "timeout", "the ledger did not answer in time; try again later")
+		p = newProblem(http.StatusGatewayTimeout, codeTimeout, "the ledger did not answer in time; try again later")
 	}
 	if p.Status >= http.StatusInternalServerError && ctx.Err() != context.Canceled { // whoever asked is still there
 		s.log.ErrorContext(ctx, "a request failed", "request", x.id, "code", p.Code, "error", err)

@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/formats"
+	"bahi/intake"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -22,11 +25,19 @@ import (
 // service is a real ledger behind a real listener.
 type service struct {
 	ledger *ledger.Ledger
+	access *access.Registry
+	door   *intake.Door
 	server *Server
 	url    string
 	log    *journal
+	clock  *clock
 	stop   func() error // ends Serve and returns its error
 }
+
+// clock is the registry's, and can be put forward.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 // journal is a log that a test may read while it is written.
 type journal struct {
@@ -58,8 +69,27 @@ func start(t testing.TB, change ...func(*limits)) *service {
 	for _, c := range change {
 		c(&bounds)
 	}
-	s := &service{ledger: l, log: &journal{}}
-	s.server = newServer(l, l.Vault().CheckRoleToken, slog.New(slog.NewJSONHandler(s.log, nil)), bounds)
+	s := &service{ledger: l, log: &journal{}, clock: &clock{}}
+	s.access, err = access.Open(t.Context(), access.Config{Store: l.Store(), Vault: l.Vault(), Origin: l.Origin(), Now: s.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Store().Connect("intake")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doors, err := intake.For(t.Context(), l, conn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.door, err = intake.OpenDoor(t.Context(), doors); err != nil {
+		t.Fatal(err)
+	}
+	quarantine, err := intake.NewQuarantine(doors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.server = newServer(Config{Ledger: l, Access: s.access, Quarantine: quarantine, Log: slog.New(slog.NewJSONHandler(s.log, nil))}, bounds)
 	listener, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +105,10 @@ func start(t testing.TB, change ...func(*limits)) *service {
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {
 			t.Errorf("the service ended with: %v", err)
+		}
+		conn.Close()
+		if err := s.access.Close(); err != nil {
+			t.Errorf("close the registry: %v", err)
 		}
 		if err := l.Close(context.Background()); err != nil {
 			t.Errorf("close the ledger: %v", err)
@@ -121,17 +155,40 @@ func (r reply) problem(t testing.TB) Problem {
 	return p
 }
 
-// ask sends one request in a role; "" sends no token.
+// ask sends one request with the installation's token of a role; "" sends none.
 func (s *service) ask(t testing.TB, role, method, path, body string) reply {
+	t.Helper()
+	token := ""
+	if role != "" {
+		token = s.token(t, role)
+	}
+	return s.with(t, token, method, path, body)
+}
+
+// with sends one request with a token and headers, in pairs.
+func (s *service) with(t testing.TB, token, method, path, body string, headers ...string) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if role != "" {
-		r.Header.Set("Authorization", "Bearer "+s.token(t, role))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
 	}
 	return answerTo(t, r)
+}
+
+// issue makes a signed token.
+func (s *service) issue(t testing.TB, g access.Grant) access.Issued {
+	t.Helper()
+	issued, err := s.access.Issue(t.Context(), access.Installation(vault.RoleAuthority), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issued
 }
 
 func answerTo(t testing.TB, r *http.Request) reply {

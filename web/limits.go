@@ -24,6 +24,7 @@ type limits struct {
 	connections int
 	streams     int   // of submissions at a time
 	readings    int   // of the whole ledger at a time: replays, verifications, rebuilds
+	whole       int64 // bytes of a body of submissions that is read before it is decided
 	json        int64 // bytes of a JSON body
 	headers     int   // bytes of headers
 }
@@ -42,6 +43,7 @@ var defaultLimits = limits{
 	connections: 1024,
 	streams:     256,
 	readings:    4,
+	whole:       256 << 10,
 	json:        64 << 10,
 	headers:     16 << 10,
 }
@@ -94,6 +96,9 @@ func newBody(r *http.Request, control *http.ResponseController, l limits) *body 
 	}
 	return b
 }
+
+// bodyOf is the body of a request as the server bounds it.
+func bodyOf(r *http.Request) *body { return r.Body.(*body) }
 
 // Read sets the deadline for the next piece. After the last it takes the deadline
 // away, or it would end the answer, which may take longer than the question did.
@@ -159,6 +164,7 @@ func (b *body) isOver() bool {
 type boundedListener struct {
 	net.Listener
 	places places
+	framed bool // watch where requests end
 	closed chan struct{}
 	close  func() error
 }
@@ -184,7 +190,11 @@ func (b *boundedListener) Accept() (net.Conn, error) {
 		b.places.leave()
 		return nil, err
 	}
-	return &boundedConn{Conn: c, leave: sync.OnceFunc(b.places.leave)}, nil
+	bound := &boundedConn{Conn: c, leave: sync.OnceFunc(b.places.leave)}
+	if b.framed {
+		bound.framing = &framing{}
+	}
+	return bound, nil
 }
 
 // Close ends Accept.
@@ -192,7 +202,17 @@ func (b *boundedListener) Close() error { return b.close() }
 
 type boundedConn struct {
 	net.Conn
-	leave func()
+	leave   func()
+	framing *framing // nil when it is not watched
+}
+
+// Read shows what it read to the watcher.
+func (c *boundedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.framing != nil {
+		c.framing.watch(b[:n])
+	}
+	return n, err
 }
 
 // Close leaves the place.

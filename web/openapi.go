@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
-	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"bahi/domain"
-	"bahi/vault"
+	"bahi/eventstore"
 )
 
 // apiVersion is the version of the routes, which /v1 names.
@@ -27,21 +26,23 @@ func apiConfig() huma.Config {
 	c.Info.Description = "A vaccination ledger that counts everyone and, when told to, remembers no one."
 	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"token": {Type: "http", Scheme: "bearer", Description: "The token of a role"},
+		"token":       {Type: "http", Scheme: "bearer", Description: "A token that was issued, or, from the service's own machine, the installation's token of a role"},
+		"certificate": {Type: "mutualTLS", Description: "The client certificate of a registered centre"},
 	}
 	schemas := c.Components.Schemas
 	for t, schema := range map[reflect.Type]reflect.Type{
-		reflect.TypeFor[domain.Group]():       reflect.TypeFor[codes[domain.Group]](),
-		reflect.TypeFor[[]domain.Group]():     reflect.TypeFor[[]codes[domain.Group]](), // not bytes
-		reflect.TypeFor[domain.Sex]():         reflect.TypeFor[codes[domain.Sex]](),
-		reflect.TypeFor[domain.Vaccine]():     reflect.TypeFor[codes[domain.Vaccine]](),
-		reflect.TypeFor[domain.Status]():      reflect.TypeFor[codes[domain.Status]](),
-		reflect.TypeFor[domain.Reason]():      reflect.TypeFor[codes[domain.Reason]](),
-		reflect.TypeFor[domain.PhotoIDType](): reflect.TypeFor[codes[domain.PhotoIDType]](),
-		reflect.TypeFor[domain.FreezeMode]():  reflect.TypeFor[codes[domain.FreezeMode]](),
-		reflect.TypeFor[domain.Outcome]():     reflect.TypeFor[codes[domain.Outcome]](),
-		reflect.TypeFor[domain.Day]():         reflect.TypeFor[daySchema](),
-		reflect.TypeFor[domain.UUID]():        reflect.TypeFor[uuidSchema](),
+		reflect.TypeFor[domain.Group]():          reflect.TypeFor[codes[domain.Group]](),
+		reflect.TypeFor[[]domain.Group]():        reflect.TypeFor[[]codes[domain.Group]](), // not bytes
+		reflect.TypeFor[domain.Sex]():            reflect.TypeFor[codes[domain.Sex]](),
+		reflect.TypeFor[domain.Vaccine]():        reflect.TypeFor[codes[domain.Vaccine]](),
+		reflect.TypeFor[domain.Status]():         reflect.TypeFor[codes[domain.Status]](),
+		reflect.TypeFor[domain.Reason]():         reflect.TypeFor[codes[domain.Reason]](),
+		reflect.TypeFor[domain.PhotoIDType]():    reflect.TypeFor[codes[domain.PhotoIDType]](),
+		reflect.TypeFor[domain.FreezeMode]():     reflect.TypeFor[codes[domain.FreezeMode]](),
+		reflect.TypeFor[domain.Outcome]():        reflect.TypeFor[codes[domain.Outcome]](),
+		reflect.TypeFor[domain.Day]():            reflect.TypeFor[daySchema](),
+		reflect.TypeFor[domain.UUID]():           reflect.TypeFor[uuidSchema](),
+		reflect.TypeFor[eventstore.AccessKind](): reflect.TypeFor[kindSchema](),
 	} {
 		schemas.RegisterTypeAlias(t, schema)
 	}
@@ -77,6 +78,17 @@ func (uuidSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "uuid"}
 }
 
+type kindSchema struct{}
+
+// Schema lists the kinds of access event.
+func (kindSchema) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for k := eventstore.TokenIssued; k <= eventstore.CentreRemoved; k++ {
+		s.Enum = append(s.Enum, k.String())
+	}
+	return s
+}
+
 // The types below only tell the document what package intake reads and writes.
 
 type verdictLine struct {
@@ -89,21 +101,6 @@ type verdictLine struct {
 	Field   string         `json:"field,omitempty"`
 	Message string         `json:"message,omitempty" doc:"A sentence that helps mend the row"`
 	Dropped []string       `json:"dropped,omitempty" doc:"Names of foreign fields that are not collected"`
-}
-
-type freezeBody struct {
-	_ struct{} `additionalProperties:"false"`
-
-	Type     string            `json:"type" enum:"freeze"`
-	ID       domain.UUID       `json:"id"`
-	At       string            `json:"at" doc:"RFC 3339, or a day" example:"2021-03-04T18:00:00+05:30"`
-	District domain.District   `json:"district" example:"208"`
-	Groups   []domain.Group    `json:"groups,omitempty" doc:"None means all"`
-	Persons  []string          `json:"persons,omitempty" doc:"These persons of the district alone, by their reference numbers; without groups. At most 10,000"`
-	Standing bool              `json:"standing,omitempty" doc:"Later registrations in scope are born closed"`
-	Mode     domain.FreezeMode `json:"mode,omitempty" doc:"By default handover"`
-	Order    string            `json:"order" doc:"Number of the written order" example:"DL/2021/117"`
-	By       string            `json:"by" doc:"Who ordered it" example:"authority"`
 }
 
 const submissionExample = `{"type":"dose","id":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001","at":"2021-01-16","person":"21679381234566","district":208,"centre":"208001","vaccine":"COVISHIELD","batch":"4120Z001","dose":1}` + "\n"
@@ -134,16 +131,23 @@ func (s *Server) documented(op huma.Operation) huma.Operation {
 		op.Responses = map[string]*huma.Response{}
 	}
 	op.Responses["default"] = s.problemResponse("A problem, told by its code")
-	roles := allowed[op.OperationID]
-	if slices.Contains(roles, anybody) {
+	rule := rules[op.OperationID]
+	if rule.open() {
 		return op
 	}
-	op.Security = []map[string][]string{{"token": {}}}
-	names := slices.Clone(roles)
-	if !slices.Contains(names, vault.RoleAuthority) {
-		names = append(names, vault.RoleAuthority)
+	op.Security = []map[string][]string{{"token": {}}, {"certificate": {}}}
+	op.Extensions = map[string]any{"x-roles": rule.roles, "x-district-tokens": rule.within}
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests} {
+		op.Responses[strconv.Itoa(status)] = s.problemResponse(http.StatusText(status))
 	}
-	op.Extensions = map[string]any{"x-roles": names}
+	if op.Method == http.MethodPost {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: keyHeader, In: "header",
+			Description: "A name for this request, 8 to 128 visible characters: sent again under it the request is done once. " +
+				"While one is being answered another is answered 409 idempotency_key_in_use; one with another content 422 idempotency_key_reused, where it is known: for a day, by this node, of bodies that are not streamed.",
+			Schema: &huma.Schema{Type: huma.TypeString, MinLength: new(minKey), MaxLength: new(maxKey)},
+		})
+	}
 	return op
 }
 

@@ -3,11 +3,17 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/ledger"
@@ -29,26 +35,42 @@ type Problem struct {
 	Field   string `json:"field,omitempty" doc:"The field or parameter to look at"`
 	Detail  string `json:"detail,omitempty" doc:"A sentence that says what to do"`
 	Request string `json:"request,omitempty" doc:"The request's id, which the service's log has too"`
+
+	wait int // seconds after which to ask again
 }
 
 // The codes of problems that are about the request, not the ledger.
 const (
-	codeBadRequest   = "bad_request"
-	codeUnauthorised = "unauthorised"
-	codeForbidden    = "forbidden"
-	codeNoSuchRoute  = "no_such_route"
-	codeMethod       = "method_not_allowed"
-	codeTooLarge     = "too_large"
-	codeEncoding     = "unsupported_encoding"
-	codeTooSlow      = "too_slow"
-	codeBusy         = "busy"
-	codeStopping     = "shutting_down"
-	codeInternal     = "internal"
-	codeUnusableView = "view_unusable"
+	codeBadRequest    = "bad_request"
+	codeUnauthorised  = "unauthorised"
+	codeForbidden     = "forbidden"
+	codeOtherDistrict = "other_district"
+	codeOtherOfficer  = "other_officer"
+	codeTooMany       = "too_many_requests"
+	codeNoSuchRoute   = "no_such_route"
+	codeMethod        = "method_not_allowed"
+	codeTooLarge      = "too_large"
+	codeEncoding      = "unsupported_encoding"
+	codeMediaType     = "unsupported_media_type"
+	codeTwoLengths    = "two_lengths"
+	codeTooSlow       = "too_slow"
+	codeTimeout       = "timeout"
+	codeKeyInUse      = "idempotency_key_in_use"
+	codeKeyReused     = "idempotency_key_reused"
+	codeKeySpent      = "idempotency_key_spent"
+	codeBusy          = "busy"
+	codeStopping      = "shutting_down"
+	codeAwaited       = "holders_awaited"
+	codeInternal      = "internal"
+	codeUnusableView  = "view_unusable"
 )
 
-// statusRejected is the status of every [domain.Rejection], and of nothing else.
+// statusRejected is the status of every [domain.Rejection], and of nothing else
+// but a reused key.
 const statusRejected = http.StatusUnprocessableEntity
+
+// statusReused is that of a key under which something else was sent.
+const statusReused = http.StatusUnprocessableEntity
 
 // condition is an error of the rooms below that has a code on the wire.
 type condition struct {
@@ -63,6 +85,7 @@ var conditions = []condition{
 	{"frozen", http.StatusUnavailableForLegalReasons, ledger.ErrFrozen},
 	{"unknown_view", http.StatusNotFound, projections.ErrUnknownView},
 	{"not_found", http.StatusNotFound, ledger.ErrNotFound},
+	{"too_many_reads", http.StatusTooManyRequests, ledger.ErrTooManyReads},
 	{codeBadRequest, http.StatusBadRequest, ledger.ErrBadRequest},
 	{"too_many_rows", http.StatusBadRequest, projections.ErrTooManyRows},
 	{"storage_full", http.StatusInsufficientStorage, eventstore.ErrFull},
@@ -74,7 +97,21 @@ var conditions = []condition{
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrCorrupt},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrVersion},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrOtherLedger},
+	{codeUnauthorised, http.StatusUnauthorized, access.ErrUnknownToken},
+	{"token_expired", http.StatusUnauthorized, access.ErrExpired},
+	{"token_revoked", http.StatusUnauthorized, access.ErrRevoked},
+	{"token_locked", http.StatusForbidden, access.ErrLocked},
+	{"not_from_here", http.StatusForbidden, access.ErrNotHere},
+	{codeForbidden, http.StatusForbidden, access.ErrForbidden},
+	{"bad_grant", http.StatusBadRequest, access.ErrBadGrant},
+	{"bad_centre", http.StatusBadRequest, access.ErrBadCentre},
+	{"no_such_entry", http.StatusNotFound, access.ErrNotFound},
+	{"too_many_entries", http.StatusConflict, access.ErrTooMany},
+	{"access_unknown", http.StatusServiceUnavailable, access.ErrUnavailable},
 }
+
+// spoken are those whose text tells the caller more than the condition's own.
+var spoken = []error{access.ErrForbidden, access.ErrBadGrant, access.ErrBadCentre, access.ErrNotFound, access.ErrTooMany}
 
 func newProblem(status int, code, detail string) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
@@ -91,7 +128,7 @@ func problemOf(err error) (p *Problem, known bool) {
 	case errors.As(err, &p):
 		return p, true
 	case errors.As(err, &awaited):
-		return newProblem(http.StatusConflict, "holders_awaited", awaited.Error()), true
+		return newProblem(http.StatusConflict, codeAwaited, awaited.Error()), true
 	case errors.Is(err, ledger.ErrFrozen):
 		return &Problem{Code: "frozen"}, true
 	case errors.Is(err, ledger.ErrBadRequest):
@@ -110,11 +147,23 @@ func problemOf(err error) (p *Problem, known bool) {
 		return newProblem(http.StatusInternalServerError, codeUnusableView, bare.Error()), true
 	}
 	for _, c := range conditions {
-		if errors.Is(err, c.err) {
-			return newProblem(c.status, c.code, c.err.Error()), true
+		if !errors.Is(err, c.err) {
+			continue
 		}
+		says := c.err.Error()
+		if slices.Contains(spoken, c.err) {
+			says = err.Error()
+		}
+		return newProblem(c.status, c.code, says), true
 	}
 	return internalProblem(), false
+}
+
+// tooMany tells a caller when to ask again.
+func tooMany(wait time.Duration) *Problem {
+	p := newProblem(http.StatusTooManyRequests, codeTooMany, "this token asks too often; the header Retry-After says when to ask again")
+	p.wait = max(1, int(math.Ceil(wait.Seconds())))
+	return p
 }
 
 func internalProblem() *Problem {
@@ -156,7 +205,7 @@ func (p *Problem) Unwrap() error {
 // asError is the error that the ledger itself would have returned, where there is
 // one type for it.
 func (p *Problem) asError() error {
-	if p.Status == statusRejected {
+	if p.Status == statusRejected && p.Code != codeKeyReused {
 		return &domain.Rejection{Code: domain.Code(p.Code), Field: p.Field, Message: p.Detail}
 	}
 	return p
@@ -184,10 +233,13 @@ const problemType = "application/problem+json"
 func (p *Problem) write(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Content-Type", problemType)
-	switch p.Code {
-	case codeUnauthorised:
+	switch {
+	case p.GetStatus() == http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="bahi"`)
-	case codeBusy:
+	case p.wait > 0:
+		header.Set("Retry-After", strconv.Itoa(p.wait))
+		header.Set("RateLimit", fmt.Sprintf(`"token";r=0;t=%d`, p.wait))
+	case p.Code == codeBusy, p.Code == codeKeyInUse:
 		header.Set("Retry-After", "1")
 	}
 	w.WriteHeader(p.GetStatus())

@@ -8,7 +8,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"bahi/formats"
 	"bahi/ledger"
 	"bahi/projections"
 )
@@ -16,21 +15,9 @@ import (
 // register adds every route, and makes the OpenAPI document from them.
 func (s *Server) register() {
 	s.api = humago.New(s.mux, apiConfig())
-	s.api.UseMiddleware(s.authorise)
+	s.api.UseMiddleware(s.authorise, s.idempotent)
 
-	stream(s, huma.Operation{
-		OperationID: opSubmit, Method: http.MethodPost, Path: "/v1/submissions", Tags: tags("Submissions"),
-		Summary: "Submit registrations, doses and other submissions",
-		Description: "One submission a line; one verdict a line comes back, in the order of the input, while the rest is still being sent. " +
-			"A line that is refused never affects another. A submission without an id is answered by its line's number. " +
-			"Whoever sends more than some megabytes has to read at the same time. When the answer ends with a problem, or breaks off, " +
-			"send everything that has no verdict again: nothing is stored twice. Freezes and reversal decisions need the authority's token.",
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{ndjsonType: {
-			Schema:  &huma.Schema{Type: huma.TypeString, Description: "Submissions, one JSON object a line, each at most 256 KiB"},
-			Example: submissionExample,
-		}}},
-	}, lineOf[verdictLine], func(hctx huma.Context, _ *struct{}) { s.submit(hctx) })
-
+	s.registerSubmissions()
 	answer(s, huma.Operation{
 		OperationID: opCounts, Method: http.MethodGet, Path: "/v1/districts/{code}/counts", Tags: tags("Counts"),
 		Summary: "How many are registered, vaccinated and frozen in a district",
@@ -38,34 +25,12 @@ func (s *Server) register() {
 			"A count has two days: the one it happened (as_of) and the one it was recorded (as_known).",
 	}, s.counts)
 
-	answer(s, huma.Operation{
-		OperationID: opPerson, Method: http.MethodGet, Path: "/v1/people/{reference}", Tags: tags("People"),
-		Summary: "One person's details, recorded before they are shown",
-		Description: "The reading is recorded, who and for what purpose, before it is answered. About a frozen person the answer is 451 with {\"code\":\"frozen\"} " +
-			"and no other member; once any freeze holds in the ledger, so it is about an unknown number.",
-		Responses: s.problems(http.StatusNotFound, http.StatusUnavailableForLegalReasons),
-	}, s.person)
+	s.registerPeople()
+	s.registerFreezes()
+	s.registerReversals()
 
 	answer(s, huma.Operation{
-		OperationID: opFreeze, Method: http.MethodPost, Path: "/v1/freezes", Tags: tags("Authority"),
-		Summary: "Order a freeze, carry it out, and get its receipt",
-		Description: "The body is a submission of type freeze. The same order again gets the same receipt. " +
-			"The answer comes when keys and rows are gone; when it does not come, send the same order again.",
-		MaxBodyBytes:     max(s.limits.json, formats.MaxLine), // a list of persons is long
-		BodyReadTimeout:  -1,                                  // body has its own
-		SkipValidateBody: true,                                // it is read as every submission is
-		Responses:        s.problems(statusRejected),
-	}, s.freeze)
-	// The framework documents a body that it does not parse as bytes.
-	s.api.OpenAPI().Paths["/v1/freezes"].Post.RequestBody.Content["application/json"].Schema = s.schema(reflect.TypeFor[freezeBody]())
-
-	answer(s, huma.Operation{
-		OperationID: opReversals, Method: http.MethodGet, Path: "/v1/reversals", Tags: tags("Authority"),
-		Summary: "Requests for a lower status that wait for a decision",
-	}, s.reversals)
-
-	answer(s, huma.Operation{
-		OperationID: opAuthorityKey, Method: http.MethodPost, Path: "/v1/authority-key", Tags: tags("Authority"),
+		OperationID: opAuthorityKey, Method: http.MethodPost, Path: "/v1/authority-key", Tags: tags("Freezes"),
 		Summary:         "Make later handovers go to this key of the authority",
 		Description:     "Check first that somebody holds the private key: keys handed over to a key that nobody has are lost.",
 		MaxBodyBytes:    s.limits.json,
@@ -79,14 +44,7 @@ func (s *Server) register() {
 			"and another in the next.",
 	}, lineOf[ledger.ReplayEvent], s.events)
 
-	stream(s, huma.Operation{
-		OperationID: opAudit, Method: http.MethodGet, Path: "/v1/audit", Tags: tags("History"),
-		Summary: "Who looked at whose details, when and why, one reading a line",
-	}, lineOf[auditLine], func(hctx huma.Context, _ *struct{}) {
-		s.reading(hctx, func(ctx context.Context, out *lines) error {
-			return list(ctx, out, mapped(s.ledger.AuditList(ctx), auditLineOf))
-		})
-	})
+	s.registerAudit()
 
 	answer(s, huma.Operation{
 		OperationID: opProjections, Method: http.MethodGet, Path: "/v1/projections", Tags: tags("Operation"),
@@ -119,6 +77,8 @@ func (s *Server) register() {
 	}, lineOf[workLine[ledger.VerifyReport]], s.verifyLedger)
 
 	s.registerEvidence()
+	s.registerAccess()
+	s.registerQuarantine()
 
 	answer(s, huma.Operation{
 		OperationID: opIntakeKey, Method: http.MethodGet, Path: "/v1/intake-key", Tags: tags("Submissions"),

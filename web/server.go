@@ -7,43 +7,54 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"bahi/access"
+	"bahi/intake"
 	"bahi/ledger"
 )
 
 // Server answers HTTP for one ledger. It is an [http.Handler]; [Server.Serve]
 // adds the time-outs that only a listener can have.
 type Server struct {
-	ledger  *ledger.Ledger
-	roles   func(token string) (role string, ok bool)
-	log     *slog.Logger
-	limits  limits
-	mux     *http.ServeMux
-	api     huma.API
-	openAPI []byte
+	ledger *ledger.Ledger
+	access *access.Registry
+	log    *slog.Logger
+	limits limits
+
+	quarantine *intake.Quarantine
+	mux        *http.ServeMux
+	api        huma.API
+	openAPI    []byte
 
 	streams  places // of submissions
 	readings places // of the whole ledger
+	keys     *keys
 
 	draining context.Context // done once the service is ending
 	drain    context.CancelFunc
 }
 
-// NewServer returns a server for a ledger, which stays the caller's to close, and
-// not before Serve has returned. Roles returns the role that a token gives, in a
-// time that does not tell how much of a wrong one is right, as
-// [vault.Vault.CheckRoleToken] does. Without a log nothing is logged.
-func NewServer(l *ledger.Ledger, roles func(token string) (role string, ok bool), log *slog.Logger) *Server {
-	return newServer(l, roles, log, defaultLimits)
+// Config is what a server answers for. Ledger and Access are needed; both stay the
+// caller's to close, and not before [Server.Serve] has returned.
+type Config struct {
+	Ledger *ledger.Ledger
+	Access *access.Registry // says who asks, and how often anybody may
+
+	Quarantine *intake.Quarantine // nil: nothing is ever in it
+	Log        *slog.Logger       // nil: nothing is logged
 }
 
-func newServer(l *ledger.Ledger, roles func(string) (string, bool), log *slog.Logger, bounds limits) *Server {
+// NewServer returns a server for a ledger.
+func NewServer(c Config) *Server { return newServer(c, defaultLimits) }
+
+func newServer(c Config, bounds limits) *Server {
 	s := &Server{
-		ledger: l, roles: roles, log: log, limits: bounds, mux: http.NewServeMux(),
-		streams: make(places, bounds.streams), readings: make(places, bounds.readings),
+		ledger: c.Ledger, access: c.Access, quarantine: c.Quarantine, log: c.Log, limits: bounds, mux: http.NewServeMux(),
+		streams: make(places, bounds.streams), readings: make(places, bounds.readings), keys: newKeys(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -73,20 +84,41 @@ func Listen(address string) (net.Listener, error) {
 // Serve answers the listener's connections until ctx is done, then lets requests
 // end: submissions that have arrived are decided and answered, what still streams
 // in is not read any more, and readings of the whole ledger are cut short with a
-// last line that says so. It closes the listener, and serves once.
+// last line that says so. It closes the listener. Several listeners can be served
+// until the same ctx is done, and none after that.
 //
 // The error is the listener's, or says that some requests did not end in half a
 // minute. It is nil when everything did.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	return s.serve(ctx, listener, nil)
+}
+
+// ServeTLS is [Server.Serve] with connections that are encrypted. A client
+// certificate that is shown stands for the centre it is registered for.
+func (s *Server) ServeTLS(ctx context.Context, listener net.Listener, t *TLS) error {
+	return s.serve(ctx, listener, t)
+}
+
+func (s *Server) serve(ctx context.Context, listener net.Listener, t *TLS) error {
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.limits.header,
 		IdleTimeout:       s.limits.answer,
 		MaxHeaderBytes:    s.limits.headers,
+		ConnContext:       withFraming,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(bounded(listener, s.limits.connections)) }()
+	go func() {
+		connections := bounded(listener, s.limits.connections)
+		if t == nil {
+			connections.framed = true
+			failed <- server.Serve(connections)
+			return
+		}
+		server.TLSConfig = t.config()
+		failed <- server.ServeTLS(connections, "", "")
+	}()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
@@ -110,14 +142,18 @@ func (s *Server) route(x *exchange, r *http.Request) {
 		s.mux.ServeHTTP(x, r)
 		return
 	}
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	var takes []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		other := *r
 		other.Method = method
 		if _, pattern := s.mux.Handler(&other); pattern != "" {
-			x.Header().Set("Allow", method)
-			x.refuse(newProblem(http.StatusMethodNotAllowed, codeMethod, "this route takes "+method))
-			return
+			takes = append(takes, method)
 		}
+	}
+	if len(takes) > 0 {
+		x.Header().Set("Allow", strings.Join(takes, ", "))
+		x.refuse(newProblem(http.StatusMethodNotAllowed, codeMethod, "this route takes "+strings.Join(takes, " and ")))
+		return
 	}
 	x.refuse(newProblem(http.StatusNotFound, codeNoSuchRoute, "there is no such route; /openapi.json lists those there are"))
 }

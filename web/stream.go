@@ -28,7 +28,19 @@ type lines struct {
 	begun   bool
 }
 
-func newLines(x *exchange) *lines { return &lines{x: x, out: bufio.NewWriterSize(x, 8<<10)} }
+var lineBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 8<<10) }}
+
+// newLines begins an answer, whose buffer is to be given back with free.
+func newLines(x *exchange) *lines {
+	l := &lines{x: x, out: lineBuffers.Get().(*bufio.Writer)}
+	l.out.Reset(x)
+	return l
+}
+
+func (l *lines) free() {
+	l.out.Reset(nil) // it held verdicts; the next answer overwrites them
+	lineBuffers.Put(l.out)
+}
 
 func (l *lines) begin() {
 	if !l.begun {
@@ -65,15 +77,31 @@ func (l *lines) flush() error {
 // end sends the rest; with a problem, as the answer when none has begun, or else
 // as the last line.
 func (l *lines) end(p *Problem) {
+	if l.last(p) {
+		_ = l.flush() // nobody is left to tell
+	}
+}
+
+// endWhole is end for an answer that is not waited for in pieces: what is small goes
+// out in one, with its length.
+func (l *lines) endWhole(p *Problem) {
+	if l.last(p) {
+		_ = l.out.Flush()
+	}
+}
+
+// last writes the last line, if there is one, or else the problem as the answer;
+// then there is nothing to flush.
+func (l *lines) last(p *Problem) bool {
 	switch {
 	case p != nil && !l.begun:
 		l.x.refuse(p)
-		return
+		return false
 	case p != nil:
 		_ = l.value(problemLine{p})
 	}
 	l.begin()
-	_ = l.flush() // nobody is left to tell
+	return true
 }
 
 // problemLine is the last line of a stream that did not reach its end.
@@ -95,6 +123,7 @@ func (s *Server) reading(hctx huma.Context, do func(context.Context, *lines) err
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()
 	out := newLines(x)
+	defer out.free()
 	var p *Problem
 	if err := do(ctx, out); err != nil {
 		p = s.problem(r.Context(), err)
@@ -102,8 +131,8 @@ func (s *Server) reading(hctx huma.Context, do func(context.Context, *lines) err
 	out.end(p)
 }
 
-// list answers with one line a value.
-func list[T any](ctx context.Context, out *lines, values iter.Seq2[T, error]) error {
+// listLines answers with one line a value.
+func listLines[T any](ctx context.Context, out *lines, values iter.Seq2[T, error]) error {
 	for v, err := range values {
 		if err != nil {
 			return err

@@ -1,9 +1,14 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"time"
@@ -11,21 +16,48 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/formats"
 	"bahi/intake"
-	"bahi/ledger"
-	"bahi/vault"
 )
 
-// submit decides the lines of the body and answers each with a verdict, in
-// their order, while the rest of the body is still coming: who sends more than
-// some megabytes has to read at the same time.
-func (s *Server) submit(hctx huma.Context) {
+func (s *Server) registerSubmissions() {
+	text := func(description string) *huma.MediaType {
+		return &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: description}}
+	}
+	lines := text("Submissions in the native format, one JSON object a line, each at most 256 KiB")
+	lines.Example = submissionExample
+	stream(s, huma.Operation{
+		OperationID: opSubmit, Method: http.MethodPost, Path: "/v1/submissions", Tags: tags("Submissions"),
+		Summary: "Submit registrations, doses and other submissions, in any format that is read",
+		Description: "One verdict a submission comes back, in the order of the input, while the rest is still being sent. " +
+			"A record that is refused never affects another. A submission without an id is answered by its line's number. " +
+			"Whoever sends more than some megabytes has to read at the same time. When the answer ends with a problem, or breaks off, " +
+			"send everything that has no verdict again: nothing is stored twice. Freezes and reversal decisions need the authority's token; " +
+			"a centre's token submits its own doses. The body may be compressed with gzip.\n\n" +
+			"Under an Idempotency-Key a native line without an id gets one that follows from the sender, the key and the line's number: " +
+			"a program that keeps no ids sends the same body again under the same key. What was accepted the first time is a duplicate the second.",
+	}, lineOf[verdictLine], s.submit)
+	// Not before: the framework would read a body that it knows.
+	s.api.OpenAPI().Paths["/v1/submissions"].Post.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		ndjsonType:              lines,
+		"text/csv":              text("A table with a header: own columns, or DIVOC's. The parameter charset is heeded"),
+		"application/fhir+json": text("FHIR R4 Immunization, Patient, or a Bundle of them"),
+		"application/json":      text("DIVOC certificates, the vaccinator's calls of CoWIN, or FHIR, found by content; one or an array"),
+	}}
+}
+
+// submit decides what is in the body and answers each submission with a verdict,
+// in their order. A small body is read as a whole first. Of another one the verdicts
+// come while the rest of it is still coming: who sends more than some megabytes has
+// to read at the same time.
+func (s *Server) submit(hctx huma.Context, in *submissionsInput) {
 	r, _ := humago.Unwrap(hctx)
 	x := exchangeOf(r.Context())
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		x.refuse(newProblem(http.StatusUnsupportedMediaType, codeEncoding, "send the lines uncompressed"))
+	how, err := in.sent(r, x.who)
+	if err != nil {
+		x.refuse(s.problem(r.Context(), err))
 		return
 	}
 	if !s.streams.take(r.Context(), s.limits.wait) {
@@ -33,26 +65,62 @@ func (s *Server) submit(hctx huma.Context) {
 		return
 	}
 	defer s.streams.leave()
-
-	in := r.Body.(*body)
-	in.stream()
-	defer context.AfterFunc(s.draining, in.interrupt)()
-	_ = x.control.EnableFullDuplex() // HTTP/2 is full duplex by itself
-
-	out := newLines(x)
-	out.before = func() {
-		if !in.isOver() { // perhaps it is never read to its end
-			x.Header().Set("Connection", "close")
-		}
-	}
-	caller := ledger.Caller{Name: x.role, Authority: x.role == vault.RoleAuthority}
-	to := func(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error) {
-		return s.ledger.Submit(ctx, caller, submissions)
-	}
+	body := bodyOf(r)
+	defer context.AfterFunc(s.draining, body.interrupt)()
 	// When the body breaks off, the request's context ends with it; what has come
 	// is decided all the same.
 	ctx := context.WithoutCancel(r.Context())
-	reader := readLines(in)
+	caller := callerFor(x.who)
+	to := func(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error) {
+		return s.ledger.Submit(ctx, caller, submissions)
+	}
+	if 0 <= r.ContentLength && r.ContentLength <= s.limits.whole {
+		s.submitWhole(ctx, x, r, body, how, to)
+	} else {
+		s.submitStream(ctx, x, body, how, to)
+	}
+}
+
+// submitWhole decides a body that fits into memory. Nothing waits for company, and
+// a key that was used for something else is known before anything is decided.
+func (s *Server) submitWhole(ctx context.Context, x *exchange, r *http.Request, body *body, how sent, to intake.Submitter) {
+	held := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(body, held); err != nil {
+		x.Header().Set("Connection", "close")
+		x.refuse(s.submissionProblem(ctx, errors.Join(errReading, err)))
+		return
+	}
+	if x.attempt != nil {
+		h := sha256.New()
+		fmt.Fprintf(h, "%q %q\n", r.URL.RawQuery, r.Header.Get("Content-Type"))
+		_, _ = h.Write(held)
+		if p := x.attempt.sent([32]byte(h.Sum(nil))); p != nil {
+			x.refuse(p)
+			return
+		}
+	}
+	out := newLines(x)
+	defer out.free()
+	_, err := intake.Submit(ctx, permitted(x.who, how.items(bytes.NewReader(held), x.attempt)), to, out.verdict)
+	var p *Problem
+	if err != nil {
+		p = s.submissionProblem(ctx, err)
+	}
+	out.endWhole(p)
+}
+
+// submitStream decides a body while it comes.
+func (s *Server) submitStream(ctx context.Context, x *exchange, body *body, how sent, to intake.Submitter) {
+	body.stream()
+	_ = x.control.EnableFullDuplex() // HTTP/2 is full duplex by itself
+	out := newLines(x)
+	defer out.free()
+	out.before = func() {
+		if !body.isOver() { // perhaps it is never read to its end
+			x.Header().Set("Connection", "close")
+		}
+	}
+	reader := readLines(body, permitted(x.who, how.items(body, x.attempt)))
 	var p *Problem
 	if err := s.decide(ctx, reader, out, to); err != nil {
 		p = s.submissionProblem(ctx, err)
@@ -62,20 +130,41 @@ func (s *Server) submit(hctx huma.Context) {
 	reader.stop(s.limits.linger)
 }
 
+// permitted refuses what is not the sender's to submit, and marks errors of the
+// body as such.
+func permitted(who access.Principal, items iter.Seq2[formats.Item, error]) iter.Seq2[formats.Item, error] {
+	return func(yield func(formats.Item, error) bool) {
+		for item, err := range items {
+			if err != nil {
+				err = errors.Join(errReading, err)
+			} else {
+				item = mayHave(who, item)
+			}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
 func (s *Server) submissionProblem(ctx context.Context, err error) *Problem {
 	var timeout net.Error
+	var p *Problem
 	switch {
 	case s.draining.Err() != nil:
-		p := newProblem(http.StatusServiceUnavailable, codeStopping, "the service is shutting down; send what has no verdict again later")
-		return p.signed(exchangeOf(ctx).id)
+		p = newProblem(http.StatusServiceUnavailable, codeStopping, "the service is shutting down; send what has no verdict again later")
+	case errors.Is(err, errGrown):
+		p = newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "the compressed body holds far more than submissions do; send it uncompressed")
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
+		p = newProblem(http.StatusBadRequest, codeBadRequest, "the body is not the gzip it says it is; send what has no verdict again")
 	case errors.Is(err, errReading) && errors.As(err, &timeout) && timeout.Timeout():
-		p := newProblem(http.StatusRequestTimeout, codeTooSlow, "nothing more came; send what has no verdict again")
-		return p.signed(exchangeOf(ctx).id)
+		p = newProblem(http.StatusRequestTimeout, codeTooSlow, "nothing more came; send what has no verdict again")
 	case errors.Is(err, errReading):
-		p := newProblem(http.StatusBadRequest, codeBadRequest, "the body broke off; send what has no verdict again")
-		return p.signed(exchangeOf(ctx).id)
+		p = newProblem(http.StatusBadRequest, codeBadRequest, "the body broke off; send what has no verdict again")
+	default:
+		return s.problem(ctx, err)
 	}
-	return s.problem(ctx, err)
+	return p.signed(exchangeOf(ctx).id)
 }
 
 // errReading marks an error of the request's body.
@@ -92,13 +181,13 @@ type lineReader struct {
 	done  chan struct{}
 }
 
-func readLines(in *body) *lineReader {
+func readLines(in *body, items iter.Seq2[formats.Item, error]) *lineReader {
 	r := &lineReader{in: in, items: make(chan formats.Item, readAhead), done: make(chan struct{})}
 	go func() {
 		defer close(r.items)
-		for item, err := range formats.ReadNDJSON(in) {
+		for item, err := range items {
 			if err != nil {
-				r.err = errors.Join(errReading, err)
+				r.err = err
 				return
 			}
 			select {

@@ -87,20 +87,6 @@ func TestSubmissions(t *testing.T) {
 	}
 }
 
-func TestCompressedSubmissionsAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/v1/submissions", strings.NewReader("…"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+s.token(t, vault.RoleCentre))
-	r.Header.Set("Content-Encoding", "gzip")
-	if got := answerTo(t, r); got.status != http.StatusUnsupportedMediaType || got.problem(t).Code != codeEncoding {
-		t.Errorf("answered %d %s", got.status, got.body)
-	}
-}
-
 // conversation is a request whose body and answer are open at the same time.
 type conversation struct {
 	t       testing.TB

@@ -104,11 +104,15 @@ func inOrder(reads iter.Seq2[eventstore.AuditRead, error], events iter.Seq2[even
 }
 
 func (p *program) printRead(r eventstore.AuditRead) error {
-	row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person)}
+	row := auditRow{At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose, District: r.District, Person: fmt.Sprintf("%x", r.Person), Item: r.Item}
 	if p.json {
 		return p.print(row)
 	}
-	_, err := fmt.Fprintf(p.stdout, "%s  %-16s %-14s %d  %s\n", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
+	words := fmt.Sprintf("%s  %-16s %-14s %d  %s", row.At.Format(time.RFC3339), row.Officer, row.Purpose, row.District, row.Person)
+	if row.Item != (domain.UUID{}) {
+		words += "  in quarantine " + row.Item.String()
+	}
+	_, err := fmt.Fprintln(p.stdout, words)
 	return err
 }
 
@@ -126,7 +130,7 @@ func (p *program) printAccess(a eventstore.AuditAccess) error {
 	words := []string{row.At.Format(time.RFC3339) + " ", fmt.Sprintf("%-16s", row.Kind)}
 	for _, word := range []struct{ before, is string }{
 		{"", row.Token}, {"", row.Role}, {"district ", districtOf(row.District)}, {"centre ", row.Centre}, {"officer ", row.Officer},
-		{"nkey ", row.NKey}, {"certificate ", row.Certificate}, {"until ", until(row.Expires)}, {"by ", row.By},
+		{"nkey ", row.NKey}, {"certificate ", row.Certificate}, {"until ", moment(row.Expires)}, {"by ", row.By},
 	} {
 		if word.is != "" {
 			words = append(words, word.before+word.is)
@@ -143,7 +147,7 @@ func districtOf(d domain.District) string {
 	return strconv.Itoa(int(d))
 }
 
-func until(t time.Time) string {
+func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -171,5 +175,6 @@ type auditRow struct {
 	Officer  string          `json:"officer"`
 	Purpose  string          `json:"purpose"`
 	District domain.District `json:"district"`
-	Person   string          `json:"person_token"`
+	Person   string          `json:"person_token"`  // zeros for a row in quarantine that names nobody by number
+	Item     domain.UUID     `json:"item,omitzero"` // what was opened in quarantine
 }

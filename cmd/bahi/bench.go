@@ -38,6 +38,9 @@ Measures: ` + strings.Join(bench.Names(), ", ") + ".",
 				ratio, beside := "", ""
 				if m.LimitRate > 0 {
 					ratio, beside = fmt.Sprintf("%.2f", m.PerSecond/m.LimitRate), fmt.Sprintf("%s, %s/s", m.Limit, grouped(int64(m.LimitRate)))
+					if m.LimitP50 > 0 {
+						beside += fmt.Sprintf(", p50 %s, p99 %s", latency(m.LimitP50), latency(m.LimitP99))
+					}
 				}
 				_, err := fmt.Fprintf(p.stdout, "%-18s %9s %14s %12s %12s %8s  %s\n", m.Name, grouped(int64(m.Events)), grouped(int64(m.PerSecond)), latency(m.P50), latency(m.P99), ratio, beside)
 				return err

@@ -19,14 +19,17 @@ import (
 func (p *program) centreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "centre",
-		Short: "Which vaccination centres may connect, and with which keys",
+		Short: "Which vaccination centres may connect; and a centre's own machine",
 		Long: `A centre signs in to NATS with an nkey of its own, and to HTTP with a client
 certificate or a token. The ledger is told the public halves. What a centre that is
-removed has submitted stays.`,
+removed has submitted stays.
+
+On the centre's own machine, run keeps submissions while there is no link and forwards
+them when there is; status, verdicts and retry look into what it keeps.`,
 		Example: `  bahi centre add --data ./ledger --district 208 --centre 208001 --make-nkey 208001.nkey
   bahi centre list --data ./ledger`,
 	}
-	c.AddCommand(p.centreAdd(), p.centreList(), p.centreRemove())
+	c.AddCommand(p.centreAdd(), p.centreList(), p.centreRemove(), p.centreRun(), p.centreStatus(), p.centreVerdicts(), p.centreRetry())
 	return c
 }
 
@@ -43,10 +46,18 @@ func (f placeFlags) read() (domain.District, string, error) {
 	if err != nil {
 		return 0, "", usage("--district: %w", err)
 	}
-	if err := domain.CheckCentre(f.centre); err != nil {
-		return 0, "", usage("--centre: %w", err)
+	if err := checkCentre(f.centre); err != nil {
+		return 0, "", err
 	}
 	return district, f.centre, nil
+}
+
+// checkCentre refuses a flag --centre that no centre's code can be.
+func checkCentre(code string) error {
+	if domain.CheckCentre(code) != nil {
+		return usage("--centre: the code of a centre has 1 to 32 Latin letters, digits, - and _")
+	}
+	return nil
 }
 
 func (p *program) centreAdd() *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 // centreFlags say as which centre bundles are published.
 type centreFlags struct {
 	district, centre string
+	nkey, ca         string
 	intakeKey        string
 }
 
@@ -40,33 +42,32 @@ func isNATS(server string) bool {
 	return strings.HasPrefix(server, "nats://") || strings.HasPrefix(server, "tls://")
 }
 
-// openCentre connects to a NATS address. A token is the password of the user
-// "centre", as the embedded server has it; a credentials file is for others.
+// openCentre connects to a NATS address as a centre does: with the seed of its nkey,
+// or with credentials of a server that knows its users by those.
 func (p *program) openCentre(f centreFlags) (centreDoor, error) {
 	d := centreDoor{centre: f.centre}
 	var err error
 	if d.district, err = domain.ParseDistrict(f.district); err != nil {
 		return d, usage("--district: %w", err)
 	}
-	if _, err := intake.Subject(d.district, f.centre); err != nil {
-		return d, usage("--centre: %w", err)
+	if err := checkCentre(f.centre); err != nil {
+		return d, err
 	}
-	var options intake.ClientOptions
+	options := intake.ClientOptions{InboxPrefix: intake.InboxPrefix(d.district, f.centre)}
 	if f.intakeKey != "" {
 		if options.IntakeKey, err = readIntakeKey(f.intakeKey); err != nil {
 			return d, err
 		}
 	}
-	password, err := p.token()
-	if err != nil {
-		return d, err
+	if file := cmp.Or(f.nkey, p.natsCreds); file != "" {
+		signIn, err := eventstore.SignIn(file)
+		if err != nil {
+			return d, exit{exitUsage, err}
+		}
+		options.NATS = append(options.NATS, signIn)
 	}
-	if password != "" {
-		options.InboxPrefix = eventstore.CentreInbox
-		options.NATS = append(options.NATS, nats.UserInfo("centre", password))
-	}
-	if p.natsCreds != "" {
-		options.NATS = append(options.NATS, nats.UserCredentials(p.natsCreds))
+	if f.ca != "" {
+		options.NATS = append(options.NATS, nats.RootCAs(f.ca))
 	}
 	d.client, err = intake.Dial(p.server, options)
 	return d, err

@@ -128,7 +128,7 @@ func (p *program) fault(err error) (says, hint string) {
 	case is(ledger.ErrClosed):
 		return "the ledger is shutting down; nothing of what was sent last was stored", "submit the same again later"
 	case is(nats.ErrAuthorization), is(nats.ErrAuthExpired):
-		return "the NATS server refuses the credentials", "centres give the service's token nats-centre with --token-file; others a file with --nats-creds"
+		return "the NATS server refuses the credentials", "a centre gives the file of its nkey with --nkey, and has to be registered (`bahi centre list`); others give a file with --nats-creds"
 	case is(eventstore.ErrUnreachable) && p.nats == "":
 		return "the ledger's own server does not answer", "the machine may be overloaded; do the same again"
 	case is(eventstore.ErrUnreachable), is(nats.ErrNoServers):

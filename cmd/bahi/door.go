@@ -46,6 +46,7 @@ type door interface {
 	AuditList(ctx context.Context) iter.Seq2[eventstore.AuditRead, error]
 	IntakeKey(context.Context) ([]byte, error)
 	accessDoor
+	quarantineDoor
 	Close() error
 }
 
@@ -67,16 +68,18 @@ func (d direct) Freeze(ctx context.Context, f domain.Freeze) (_ ledger.FreezeRec
 		return ledger.FreezeReceipt{}, err
 	}
 	defer conn.Close()
-	waiting, err := intake.Waiting(ctx, conn)
+	waits, err := intake.Waiting(ctx, conn)
 	if err != nil {
 		return ledger.FreezeReceipt{}, err
 	}
-	if waiting > 0 {
+	if waits.Bundles > 0 {
+		var config intake.Config
+		if config, err = intake.For(ctx, d.Ledger, conn, nil); err != nil {
+			return ledger.FreezeReceipt{}, err
+		}
 		serving, stop := context.WithCancel(ctx)
 		served := make(chan error, 1)
-		go func() {
-			served <- intake.Serve(serving, conn, d.Vault(), centreSubmitter(d.Ledger), slog.New(slog.DiscardHandler))
-		}()
+		go func() { served <- intake.Serve(serving, config) }()
 		defer func() {
 			stop()
 			err = errors.Join(err, <-served)

@@ -13,6 +13,9 @@ import (
 )
 
 func main() {
+	// Whatever is written, the streams too, is this user's alone: the directory may
+	// be of a kind that others can look into.
+	syscall.Umask(0o077)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -111,6 +111,8 @@ func TestNothingInClear(t *testing.T) {
 	hidden := append(particulars(t, string(input)), particulars(t, load.String())...)
 	hidden = append(hidden, particular{"canary", "Canary"}, particular{"canary", "6660006660"}, particular{"canary", "666000666"}, particular{"canary", "20000000000999"})
 
+	nkey := filepath.Join(dir, "208001.nkey")
+	mustExit(t, exitDone, nil, "centre", "add", "--data", data, "--district", "208", "--centre", "208001", "--make-nkey", nkey)
 	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0", "--listen-nats", "127.0.0.1:0")
 	words, err := os.Create(filepath.Join(logs, "stderr"))
 	if err != nil {
@@ -131,9 +133,9 @@ func TestNothingInClear(t *testing.T) {
 		return o
 	}
 	verb(string(input), "submit", "--server", ready.url, "--token-file", token("centre"), "-")
-	verb(load.String(), "submit", "--server", ready.nats, "--token-file", token("nats-centre"), "--district", "208", "--centre", "208001", "-")
+	verb(load.String(), "submit", "--server", ready.nats, "--nkey", nkey, "--district", "208", "--centre", "208001", "-")
 	verb(load.String(), "submit", "--data", data, "-")
-	for _, door := range [][]string{{"--server", ready.url, "--token-file", token("centre")}, {"--server", ready.nats, "--token-file", token("nats-centre"), "--district", "208", "--centre", "208001"}, {"--data", data}} {
+	for _, door := range [][]string{{"--server", ready.url, "--token-file", token("centre")}, {"--server", ready.nats, "--nkey", nkey, "--district", "208", "--centre", "208001"}, {"--data", data}} {
 		if o := verb(refused, append([]string{"submit", "-"}, door...)...); o.code != exitRejected || strings.Contains(o.stdout, "Canary") {
 			t.Errorf("%d: %s%s", o.code, o.stdout, o.stderr)
 		}

@@ -92,7 +92,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 verify found a mismatch;
 		p.demoCommand(), p.serveCommand(),
 		p.submitCommand(), p.countsCommand(), p.personCommand(), p.freezeCommand(), p.receiptCommand(), p.reversalCommand(),
 		p.replayCommand(), p.projectionsCommand(), p.ledgerCommand(), p.auditCommand(), p.authorityCommand(),
-		p.tokenCommand(), p.centreCommand(), p.natsConfigCommand(),
+		p.tokenCommand(), p.centreCommand(), p.natsConfigCommand(), p.quarantineCommand(),
 		p.synthCommand(), p.benchCommand(), p.completionCommand(),
 	)
 	root.InitDefaultHelpCmd()

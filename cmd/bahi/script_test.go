@@ -28,13 +28,15 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: one file a verb, its mistakes included.
-// $PEOPLE is a small file of submissions that most of them begin with. What a
-// script may say beyond testscript's own commands:
+// $PEOPLE is a small file of submissions that most of them begin with, $FOREIGN
+// the directory with samples of other formats. What a script may say beyond testscript's own commands:
 //
 //	exits CODE bahi …        run it and hold its exit code, and its manners, to the contract
 //	mask FILE OUT            copy a file (stdout, stderr) with all that chance and the clock decide replaced
 //	serve NAME ARGS…         start bahi serve; $URL and $NATS_URL are where it is; NAME.out and NAME.err its words
 //	end NAME SIGNAL [CODE]   send the service a signal and wait for its exit
+//	centre NAME ARGS…        start bahi centre run; $CENTRE_URL is where it listens
+//	until TEXT COMMAND…      run a command again and again until its output holds the text
 //	hold NAME ARGS…          start a bahi submit that waits for its input, and wait until it has the ledger
 //	nats                     start a NATS server of an operator's own; $NATS is where it is
 //	damage DIR HOW           flip bytes of a view's tables, or lose its manifest
@@ -49,10 +51,17 @@ func TestScripts(t *testing.T) {
 			e.Values[runningKey{}] = map[string]*exec.Cmd{}
 			people, err := filepath.Abs(filepath.Join("testdata", "people.ndjson"))
 			e.Setenv("PEOPLE", people)
+			if err != nil {
+				return err
+			}
+			foreign, err := filepath.Abs(filepath.Join("..", "..", "formats", "testdata", "foreign"))
+			e.Setenv("FOREIGN", foreign)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
+			"centre": centreRun,
+			"until":  untilSaid,
 			"mask":   mask,
 			"serve":  serve,
 			"end":    end,
@@ -118,6 +127,8 @@ var masks = []struct {
 	shown string
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`\bU[A-Z2-7]{55}\b`), "NKEY"},
+	{regexp.MustCompile(`\b[A-Z2-7]{26}\b`), "ID"},
 	{regexp.MustCompile(`(@|bahi/|"node":")[0-9a-f]{8}\b`), "${1}NODE"},
 	{regexp.MustCompile(`\b[0-9a-f]{24,64}\b`), "HEX"},
 	{regexp.MustCompile(`\b[A-Za-z0-9+/]{200,}={0,2}`), "BASE64"},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +33,11 @@ func TestFreezeTakesInWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := intake.OpenDoor(t.Context(), conn, l.Vault(), centreSubmitter(l), slog.New(slog.DiscardHandler)); err != nil {
+	config, err := intake.For(t.Context(), l, conn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := intake.OpenDoor(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 	sealed, _, err := vault.SealBundle(l.Vault().IntakePublicKey(), []byte(registration(2)), []byte("intake.208.208001"))

@@ -28,7 +28,7 @@ var rooms = map[string][]string{
 	"notices":     {"domain", "eventstore", "projections", "ledger", "intake"},
 	"centre":      {"domain", "vault", "formats", "intake"},
 	"web":         {"domain", "eventstore", "vault", "evidence", "projections", "ledger", "formats", "access", "intake"},
-	"bench":       {"domain", "eventstore", "vault", "projections", "ledger", "web"},
+	"bench":       {"domain", "eventstore", "vault", "projections", "ledger", "formats", "access", "web"},
 	"cmd":         {"domain", "eventstore", "vault", "evidence", "projections", "ledger", "formats", "access", "intake", "notices", "centre", "web", "synth", "bench"},
 	"internal":    {"domain", "eventstore"},
 }

@@ -1,0 +1,221 @@
+package formats
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"bahi/domain"
+)
+
+const (
+	fhirPatient = `{"resourceType":"Patient","id":"p1","identifier":[{"type":{"text":"Passport"},"value":"K1234567"},{"system":"https://example.org/mrn","value":"17"}],"name":[{"text":"Mohan Lal"}],"telecom":[{"value":"9000000005"}],"gender":"male","birthDate":"1950-05-01"}`
+	fhirDose    = `{"resourceType":"Immunization","status":"completed","vaccineCode":{"text":"Covishield"},"patient":{"reference":"Patient/p1"},"occurrenceDateTime":"2021-03-06","lotNumber":"4120Z001","protocolApplied":[{"doseNumberPositiveInt":1}]}`
+)
+
+// inBundle makes a Bundle of resources, each with the name it has there.
+func inBundle(entries ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(entries); i += 2 {
+		fmt.Fprintf(&b, `{"fullUrl":%q,"resource":%s},`, entries[i], entries[i+1])
+	}
+	return `{"resourceType":"Bundle","type":"collection","entry":[` + strings.TrimSuffix(b.String(), ",") + `]}`
+}
+
+// whoOf reads an input and returns the id of its registration, if it has one, and
+// the registration that its last dose names.
+func whoOf(t *testing.T, input string, o Options) (registered, named domain.UUID) {
+	t.Helper()
+	for _, item := range readForeign(t, []byte(input), o) {
+		switch s := item.Submission.(type) {
+		case domain.Registration:
+			registered = s.ID
+		case domain.DoseGiven:
+			named = s.Registration
+		default:
+			t.Fatalf("%s: %+v", input, item.Reject)
+		}
+	}
+	return registered, named
+}
+
+// TestPatientAndDoseMeet: whatever they call each other, a dose in the Bundle of
+// its Patient names the registration, and a later one that calls the Patient the
+// same names it too.
+func TestPatientAndDoseMeet(t *testing.T) {
+	t.Parallel()
+	ref := func(patient string) string { return swap(fhirDose, `{"reference":"Patient/p1"}`, patient) }
+	for _, c := range []struct {
+		name, bundle, later string
+		alone               bool // the Patient alone is registered under the same name
+	}{
+		{"type and id", inBundle("", fhirPatient, "", fhirDose), fhirDose, true},
+		{"the dose first", inBundle("", fhirDose, "", fhirPatient), fhirDose, true},
+		{"a version", inBundle("", fhirPatient, "", ref(`{"reference":"Patient/p1/_history/3"}`)), fhirDose, true},
+		{"an address", inBundle("https://a.example/fhir/Patient/p1", fhirPatient, "", ref(`{"reference":"https://a.example/fhir/Patient/p1"}`)),
+			ref(`{"reference":"https://a.example/fhir/Patient/p1/_history/3"}`), false},
+		{"an identifier", inBundle("", fhirPatient, "", ref(`{"identifier":{"system":"https://example.org/mrn","value":"17"}}`)),
+			ref(`{"reference":"Patient/elsewhere","identifier":{"system":"https://example.org/mrn","value":"17"}}`), false},
+		{"a photo ID", inBundle("", fhirPatient, "", ref(`{"identifier":{"type":{"text":"Passport"},"value":"K1234567"}}`)),
+			ref(`{"identifier":{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"PPN"}]},"value":"k 1234567"}}`), false},
+		{"a name of the Bundle's own", inBundle("urn:uuid:1", fhirPatient, "urn:uuid:2", ref(`{"reference":"urn:uuid:1"}`)),
+			inBundle("urn:uuid:7", fhirPatient, "", ref(`{"reference":"urn:uuid:7"}`)), false},
+		{"within", swap(ref(`{"reference":"#p1"}`), `"status"`, `"contained":[`+fhirPatient+`],"status"`),
+			inBundle("urn:uuid:7", fhirPatient, "", ref(`{"reference":"urn:uuid:7"}`)), false},
+	} {
+		registered, named := whoOf(t, c.bundle, foreignOptions)
+		if registered == (domain.UUID{}) || registered != named {
+			t.Errorf("%s: registered as %s, and the dose is of %s", c.name, registered, named)
+		}
+		if _, later := whoOf(t, c.later, foreignOptions); later != registered {
+			t.Errorf("%s: registered as %s, and the later dose is of %s", c.name, registered, later)
+		}
+		if alone, _ := whoOf(t, fhirPatient, foreignOptions); (alone == registered) != c.alone {
+			t.Errorf("%s: registered as %s, and alone as %s", c.name, registered, alone)
+		}
+	}
+}
+
+// Another server has other patients of the same id.
+func TestIdsOfAnotherCentreAreOthers(t *testing.T) {
+	t.Parallel()
+	_, here := whoOf(t, fhirDose, foreignOptions)
+	_, there := whoOf(t, fhirDose, Options{District: 208, Centre: "208002"})
+	if here == there {
+		t.Error("Patient/p1 of two centres is one person")
+	}
+	_, one := whoOf(t, swap(fhirDose, "Patient/p1", "https://a.example/Patient/p1"), foreignOptions)
+	_, two := whoOf(t, swap(fhirDose, "Patient/p1", "https://b.example/Patient/p1"), foreignOptions)
+	if one == two {
+		t.Error("Patient/p1 of two servers is one person")
+	}
+}
+
+func TestImmunizationRefusals(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, input string
+		code        domain.Code
+		field       string
+	}{
+		{"unknown status", swap(fhirDose, "completed", "done"), domain.CodeBadValue, "status"},
+		{"no status", swap(fhirDose, `"status":"completed",`, ""), domain.CodeMissingField, "status"},
+		{"not given", swap(fhirDose, "completed", "not-done"), domain.CodeNotGiven, "status"},
+		{"no vaccine", swap(fhirDose, `"vaccineCode":{"text":"Covishield"},`, ""), domain.CodeBadValue, "vaccineCode"},
+		{"a kind of vaccine", swap(fhirDose, `{"text":"Covishield"}`, `{"coding":[{"system":"http://id.who.int/icd11/mms","code":"XM1NL1"}]}`), domain.CodeBadValue, "vaccineCode"},
+		{"a code of another system", swap(fhirDose, `{"text":"Covishield"}`, `{"coding":[{"system":"http://snomed.info/sct","code":"502"}]}`), domain.CodeBadValue, "vaccineCode"},
+		{"no date", swap(fhirDose, `"occurrenceDateTime":"2021-03-06",`, ""), domain.CodeMissingField, "occurrenceDateTime"},
+		{"half a date", swap(fhirDose, "2021-03-06", "2021-03"), domain.CodeBadValue, "occurrenceDateTime"},
+		{"a date in words", swap(fhirDose, `occurrenceDateTime":"2021-03-06`, `occurrenceString":"last spring`), domain.CodeBadValue, "occurrenceString"},
+		{"no number", swap(fhirDose, `[{"doseNumberPositiveInt":1}]`, "[]"), domain.CodeMissingField, "protocolApplied.doseNumberPositiveInt"},
+		{"a number of no dose", swap(fhirDose, `:1}`, `:9}`), domain.CodeBadValue, "protocolApplied.doseNumberPositiveInt"},
+		{"no batch", swap(fhirDose, `"lotNumber":"4120Z001",`, ""), domain.CodeMissingField, "lotNumber"},
+		{"a batch with more in it", swap(fhirDose, "4120Z001", "4120Z001 (spare)"), domain.CodeBadValue, "lotNumber"},
+		{"nobody", swap(fhirDose, `{"reference":"Patient/p1"}`, "{}"), domain.CodeMissingField, "patient"},
+		{"nobody within", swap(fhirDose, "Patient/p1", "#p1"), domain.CodeMissingField, "patient"},
+		{"a wrong reference number", swap(fhirDose, `"reference":"Patient/p1"`, `"identifier":{"type":{"text":"Beneficiary reference ID"},"value":"21679381234567"}`), domain.CodeBadReference, "patient.identifier.value"},
+		{"a member twice", swap(fhirDose, `"status"`, `"lotNumber":"X","status"`), domain.CodeBadJSON, "lotNumber"},
+		{"a Patient without a date", fhirPatient, domain.CodeMissingField, ""},
+		{"a Patient without a phone", swap(fhirPatient, `[{"value":"9000000005"}]`, `[{"system":"email","value":"x@example.org"}]`), domain.CodeMissingField, "telecom"},
+		{"a Patient with a fixed line", swap(fhirPatient, "9000000005", "+91 273 2139 3632"), domain.CodeBadValue, "telecom.value"},
+		{"a Patient of unknown sex", swap(fhirPatient, `"male"`, `"unknown"`), domain.CodeBadValue, "gender"},
+		{"a Patient without a year of birth", swap(fhirPatient, `"1950-05-01"`, `"05"`), domain.CodeBadValue, "birthDate"},
+		{"a masked photo ID", swap(fhirPatient, "K1234567", "XXXXX567"), domain.CodeBadValue, "identifier.value"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := foreignOptions
+			if c.field == "" {
+				o = Options{District: 208, Centre: "208001"}
+			}
+			items := readForeign(t, []byte(c.input), o)
+			if len(items) != 1 || items[0].Reject == nil || items[0].Reject.Code != c.code || items[0].Reject.Field != c.field {
+				t.Fatalf("got %+v, %+v; want %s of %q", items, items[0].Reject, c.code, c.field)
+			}
+		})
+	}
+}
+
+func TestVaccinesByCode(t *testing.T) {
+	t.Parallel()
+	for code, want := range vaccineProducts {
+		concept := fmt.Sprintf(`{"coding":[{"system":"https://example.org/own","code":"1"},{"system":%q,"code":%q}]}`, code.system, code.code)
+		items := readForeign(t, []byte(swap(fhirDose, `{"text":"Covishield"}`, concept)), foreignOptions)
+		if dose, ok := items[0].Submission.(domain.DoseGiven); !ok || dose.Vaccine != want {
+			t.Errorf("%v is read as %+v", code, items[0])
+		}
+	}
+}
+
+// A Bundle beyond what is read together is refused, each of its resources with
+// its line, and holds up nothing: not memory, nor what comes after it.
+func TestBundleTooLarge(t *testing.T) {
+	t.Parallel()
+	const entries = 50_000
+	in, out := io.Pipe()
+	go func() {
+		fmt.Fprint(out, `{"resourceType":"Bundle","type":"searchset","entry":[`)
+		for range entries {
+			fmt.Fprintf(out, "{\"resource\":%s},\n", fhirDose)
+		}
+		fmt.Fprintf(out, "{\"resource\":%s}]}\n%s", fhirDose, nextFHIR)
+		out.Close()
+	}()
+	refused, last := 0, Item{}
+	for item, err := range ReadFHIR(in, foreignOptions) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item.Reject != nil && item.Reject.Code == domain.CodeTooLong {
+			if refused++; item.Line != refused {
+				t.Fatalf("line %d after %d others", item.Line, refused-1)
+			}
+		}
+		last = item
+	}
+	if refused != entries+1 || last.Reject != nil || last.Line != entries+2 {
+		t.Errorf("%d of %d are refused, the last is %+v", refused, entries+1, last)
+	}
+}
+
+// Entries that break do not cost their Bundle: the others are read, and meet.
+func TestBrokenEntryInABundle(t *testing.T) {
+	t.Parallel()
+	input := inBundle("", fhirDose, "", "{\"resourceType\":\"Immunization\",\"status\":completed}", "", fhirPatient)
+	var codes []string
+	for _, item := range readForeign(t, []byte(strings.ReplaceAll(input, "},{", "},\n{")), foreignOptions) {
+		item.hold(t)
+		codes = append(codes, fmt.Sprintf("%d %T %v", item.Line, item.Submission, item.Reject != nil))
+	}
+	want := "2 <nil> true, 3 domain.Registration false, 1 domain.DoseGiven false"
+	if got := strings.Join(codes, ", "); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func BenchmarkReadFHIR(b *testing.B) {
+	benchmarkForeign(b, bytes.Repeat([]byte(inBundle("urn:uuid:1", fhirPatient, "", swap(fhirDose, "Patient/p1", "urn:uuid:1"))+"\n"), 2000))
+}
+func BenchmarkReadDIVOC(b *testing.B) {
+	benchmarkForeign(b, bytes.Repeat([]byte(nextDIVOC+"\n"), 2000))
+}
+func BenchmarkReadCoWIN(b *testing.B) {
+	benchmarkForeign(b, bytes.Repeat([]byte(nextCoWIN+"\n"), 2000))
+}
+
+func benchmarkForeign(b *testing.B, input []byte) {
+	b.SetBytes(int64(len(input)))
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		for _, item := range readForeign(b, input, foreignOptions) {
+			if item.Reject != nil {
+				b.Fatal(item.Reject)
+			}
+			n++
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "submissions/s")
+}

@@ -1,0 +1,141 @@
+package intake
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"bahi/domain"
+	"bahi/formats"
+	"bahi/vault"
+)
+
+// startCluster starts three NATS servers that replicate and returns their addresses.
+func startCluster(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a cluster of three takes some seconds to find its leaders")
+	}
+	var ports []int
+	var routes, urls []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		routes = append(routes, "nats://"+l.Addr().String())
+		l.Close()
+	}
+	var servers []*server.Server
+	for i, port := range ports {
+		s, err := server.NewServer(&server.Options{
+			ServerName: fmt.Sprintf("node-%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT,
+			JetStream: true, StoreDir: t.TempDir(), SyncAlways: true,
+			Cluster: server.ClusterOpts{Name: "bahi", Host: "127.0.0.1", Port: port},
+			Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
+			NoLog:   true, NoSigs: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			s.Shutdown()
+			s.WaitForShutdown()
+		})
+		go s.Start()
+		if !s.ReadyForConnections(20 * time.Second) {
+			t.Fatal("a server of the cluster does not start")
+		}
+		servers, urls = append(servers, s), append(urls, s.ClientURL())
+	}
+	for _, s := range servers {
+		eventually(t, "the cluster finds its leader", s.JetStreamIsCurrent)
+	}
+	return strings.Join(urls, ",")
+}
+
+// TestDoorOnReplicas: on three servers, which refuse what only comes at the same time
+// as something else, every refused row is in quarantine once, and leaves it once.
+func TestDoorOnReplicas(t *testing.T) {
+	t.Parallel()
+	url := startCluster(t)
+	dial := func() *nats.Conn {
+		conn, err := nats.Connect(url, nats.MaxReconnects(-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(conn.Close)
+		return conn
+	}
+	keys, err := vault.Open(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keys.Close() })
+	var refuses atomic.Bool
+	refuses.Store(true)
+	m, h := &memory{}, &house{}
+	d, err := OpenDoor(t.Context(), Config{Conn: dial(), Replicas: 3, Keys: keys, Submit: m.refusing(&refuses), Custody: h.custody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.pace = brisk
+	d.serving(t)
+	for _, name := range []string{streamIntake, streamQuarantine, streamVerdicts} {
+		if s, err := d.js.Stream(t.Context(), name); err != nil || s.CachedInfo().Config.Replicas != 3 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c, err := NewClient(dial(), ClientOptions{IntakeKey: keys.IntakePublicKey(), Receipt: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const centres = 12
+	var group sync.WaitGroup
+	sent := make([]SealedBundle, centres)
+	for n := range centres {
+		group.Go(func() {
+			dose := refusedDose(n)
+			dose.Centre = fmt.Sprintf("c-%d", n)
+			b, err := Seal(keys.IntakePublicKey(), 208, dose.Centre, domain.UUID{byte(n + 1)}, formats.AppendSubmission(nil, dose))
+			if err == nil {
+				_, err = c.Send(t.Context(), &b)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			sent[n] = b
+		})
+	}
+	group.Wait()
+	items := list(t, d.quarantine, QuarantineQuery{})
+	if len(items) != centres {
+		t.Fatalf("in quarantine: %d", len(items))
+	}
+	refuses.Store(false)
+	for _, is := range items {
+		group.Go(func() {
+			if r, err := d.quarantine.Retry(t.Context(), is.ID, 0); err != nil || r.Accepted != 1 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+	group.Wait()
+	if items = list(t, d.quarantine, QuarantineQuery{}); len(items) != 0 || len(m.order) != centres {
+		t.Errorf("%d are still in quarantine, %d were taken in", len(items), len(m.order))
+	}
+	for _, b := range sent {
+		if v, err := c.Verdicts(t.Context(), b); err != nil || len(v) != 1 || v[0].Outcome != domain.Rejected {
+			t.Errorf("%v, %v", v, err)
+		}
+	}
+}
