@@ -111,8 +111,13 @@ func (l *Ledger) checkHistory() error {
 func (l *Ledger) keepCheckpoints() {
 	l.attending.Go(func() {
 		for {
-			if err := l.runner.Wait(l.following, l.checkpoints.size()+1); err != nil {
-				return // the ledger closes, or the views are not followed, which was logged
+			if err := l.runner.Wait(l.following, l.checkpoints.size()+1, l.merkle); err != nil {
+				select {
+				case <-time.After(checkpointPace): // the tree is brought up again
+					continue
+				case <-l.folding: // the ledger closes, or cannot be read, which was logged
+					return
+				}
 			}
 			if _, err := l.signCheckpoint(); err != nil {
 				l.log.Error("no checkpoint was signed; the next one covers more", "error", err)
@@ -137,7 +142,7 @@ func (l *Ledger) lastCheckpoint(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastPatience)
 	defer cancel()
-	err := l.runner.Wait(ctx, l.register.Folded())
+	err := l.runner.Wait(ctx, l.register.Folded(), l.merkle)
 	if err == nil {
 		_, err = l.signCheckpoint()
 	}
@@ -267,7 +272,7 @@ func (l *Ledger) publicKeys(origin string) (evidence.Keys, error) {
 // freshCheckpoint returns a signed checkpoint of everything that is in the ledger
 // now.
 func (l *Ledger) freshCheckpoint(ctx context.Context) (*signedCheckpoint, error) {
-	if err := l.caughtUp(ctx); err != nil {
+	if err := l.caughtUp(ctx, l.merkle); err != nil {
 		return nil, err
 	}
 	signed, err := l.signCheckpoint()

@@ -99,7 +99,7 @@ func (l *Ledger) statement(ctx context.Context, q projections.CountsQuery) (evid
 	if err != nil {
 		return evidence.Statement{}, err
 	}
-	if err := l.runner.Wait(ctx, counted.Through); err != nil {
+	if err := l.runner.Wait(ctx, counted.Through, l.merkle); err != nil {
 		return evidence.Statement{}, err
 	}
 	tree, err := l.tree(counted.Through)
@@ -155,7 +155,7 @@ func (l *Ledger) Receipt(ctx context.Context, id domain.UUID, from ...uint64) (e
 	if awaited := f.Awaits(); len(awaited) > 0 {
 		return evidence.Receipt{}, &AwaitedError{Holders: awaited}
 	}
-	if err := l.caughtUp(ctx); err != nil {
+	if err := l.caughtUp(ctx, l.merkle); err != nil {
 		return evidence.Receipt{}, err
 	}
 	counted, err := l.statement(ctx, projections.CountsQuery{District: f.Order.District})

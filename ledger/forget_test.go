@@ -142,6 +142,9 @@ func TestWhatIsLeftInFiles(t *testing.T) {
 		}
 	}
 	d.l = open(t, d.dir)
+	if err := d.l.caughtUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	d.reopen(t)
 	expect("folded anew from the ledger", forgotten)
 	d.wantRefused(t, "folded anew from the ledger")

@@ -118,7 +118,7 @@ func TestRebuildNeverMaterialisesFrozenDetails(t *testing.T) {
 			if err := projections.CatchUp(t.Context(), d.l.store, view, nil); err != nil { // folded anew
 				t.Fatal(err)
 			}
-			if err := runner.Rebuild(t.Context(), view.Name(), nil); err != nil { // and beside the live one
+			if _, err := runner.Rebuild(t.Context(), view.Name(), projections.RebuildOptions{}, nil); err != nil { // and beside the live one
 				t.Fatal(err)
 			}
 		}

@@ -360,7 +360,7 @@ func (l *Ledger) destroyKeys(ctx context.Context, f projections.FreezeState) err
 		return nil
 	}
 	// Whoever reads must find the wrapped keys when the others are gone.
-	if err := l.runner.Wait(ctx, f.Rekeyed); err != nil {
+	if err := l.runner.WaitTold(ctx, f.Rekeyed); err != nil {
 		return err
 	}
 	keys, err := l.destroy(f.Order)
@@ -374,7 +374,7 @@ func (l *Ledger) purgePeople(ctx context.Context, f projections.FreezeState) err
 	if f.PurgedBy(l.peopleHolder()) {
 		return nil
 	}
-	if err := l.runner.Wait(ctx, f.Sequence); err != nil {
+	if err := l.runner.WaitTold(ctx, f.Sequence); err != nil {
 		return err
 	}
 	purge, err := l.people.Purge(ctx, f.Order.Freeze)

@@ -39,6 +39,14 @@ type Config struct {
 	// this node; DefaultReadsPerDay when 0.
 	ReadsPerDay int
 
+	// Unusable, when not nil, is told of every view that cannot be read and is folded
+	// anew.
+	Unusable func(view string, why error)
+
+	// Patience is how long a question waits for a view that is folded anew; 5 s when
+	// 0.
+	Patience time.Duration
+
 	// Holders makes the holders above the ledger, in the order in which a freeze
 	// comes to them. Whoever opens a ledger that has them enrolled gives the
 	// same, or its freezes wait. Nil: there are none.
@@ -99,9 +107,13 @@ type Ledger struct {
 // written to the ledger before the first submission. A freeze that was left
 // unfinished is carried to its end before Open returns.
 //
+// A view that cannot be read, because its files are damaged or of another version, is
+// folded anew: the register and the tree before Open returns, the others beside, while
+// whoever asks them is told how far it is.
+//
 // Errors: ErrLocked, ErrSandbox, ErrKeysMissing, ErrOtherKeys, [*RewrittenError],
-// those of the event store (unreachable NATS), of the vault, and
-// projections.ErrCorrupt for a view that has to be rebuilt.
+// those of the event store (unreachable NATS), and of the vault;
+// projections.ErrOtherLedger for a register or tree of another ledger.
 func Open(ctx context.Context, config Config) (*Ledger, error) {
 	l := &Ledger{
 		config:    config,
@@ -226,6 +238,7 @@ func (l *Ledger) openViews(ctx context.Context) (err error) {
 	if l.register, err = projections.OpenRegister(viewDir(l.config.Data, "register"), l.vault); err != nil {
 		return err
 	}
+	l.warnOf(l.register)
 	// Before anything else is held against the keys: under another ledger's, all of
 	// it would seem broken.
 	if err := l.checkFounding(); err != nil {
@@ -243,6 +256,9 @@ func (l *Ledger) openViews(ctx context.Context) (err error) {
 	if l.merkle, err = projections.OpenMerkle(viewDir(l.config.Data, "merkle")); err != nil {
 		return err
 	}
+	for _, v := range []projections.View{l.people, l.counts, l.merkle} {
+		l.warnOf(v)
+	}
 	if err := projections.CatchUp(ctx, l.store, l.merkle, nil); err != nil {
 		return err
 	}
@@ -257,6 +273,8 @@ func (l *Ledger) openViews(ctx context.Context) (err error) {
 	}
 	l.runner = projections.NewRunner(l.store, l.people, l.counts, l.merkle)
 	l.runner.Attend(l.register)
+	l.runner.Rebuilt = l.rebuilt
+	l.runner.Patience = l.config.Patience
 	return nil
 }
 

@@ -106,7 +106,7 @@ func (l *Ledger) look(ctx context.Context, number domain.Reference, reader Reade
 	if err := l.takeReading(ctx, reader.Officer, perDay); err != nil {
 		return token, record, err
 	}
-	if err := l.caughtUp(ctx); err != nil {
+	if err := l.caughtUp(ctx, l.people); err != nil {
 		return token, record, err
 	}
 	token = l.vault.PersonToken(number)
@@ -185,7 +185,7 @@ func (l *Ledger) learnBarrier(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.runner.Wait(ctx, order); err != nil {
+	if err := l.runner.Wait(ctx, order, l.people); err != nil {
 		return err
 	}
 	l.reading.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"bahi/domain"
@@ -25,20 +26,20 @@ func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (project
 	if q.AsOf == 0 {
 		q.AsOf = domain.DayOf(l.now())
 	}
-	if err := l.caughtUp(ctx); err != nil {
+	if err := l.caughtUp(ctx, l.counts); err != nil {
 		return projections.CountsResult{}, err
 	}
 	return l.counts.Query(ctx, q, l.read)
 }
 
-// caughtUp waits until the views have folded everything that is in the ledger
-// now, so that whoever submitted sees what was accepted.
-func (l *Ledger) caughtUp(ctx context.Context) error {
+// caughtUp waits until views, or all of them, have folded everything that is in the
+// ledger now, so that whoever submitted sees what was accepted.
+func (l *Ledger) caughtUp(ctx context.Context, views ...projections.View) error {
 	head, err := l.store.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return l.runner.Wait(ctx, head)
+	return l.runner.Wait(ctx, head, views...)
 }
 
 // Info is what an operator sees of the ledger at a glance.
@@ -120,16 +121,18 @@ func (l *Ledger) VerifyProjections(ctx context.Context, names []string, progress
 		return report, err
 	}
 	defer leave()
-	if err := l.caughtUp(ctx); err != nil {
-		return report, err
+	if views := l.readable(names); len(views) > 0 {
+		if err := l.caughtUp(ctx, views...); err != nil {
+			return report, err
+		}
 	}
 	if err := l.refresh(ctx); err != nil {
 		return report, err
 	}
 	for _, name := range names {
-		found, err := l.runner.Verify(ctx, name, func(done, total uint64) {
+		found, err := l.runner.Verify(ctx, name, func(p projections.Progress) {
 			if progress != nil {
-				progress(name, done, total)
+				progress(name, p.Done, p.Total)
 			}
 		})
 		if err != nil {
@@ -139,6 +142,17 @@ func (l *Ledger) VerifyProjections(ctx context.Context, names []string, progress
 		report.Mismatches = append(report.Mismatches, found.Mismatches...)
 	}
 	return report, nil
+}
+
+// readable returns the named views that can be read: of the others there is nothing
+// to wait for.
+func (l *Ledger) readable(names []string) (views []projections.View) {
+	for _, v := range []projections.View{l.register, l.people, l.counts, l.merkle} {
+		if slices.Contains(names, v.Name()) && v.Unusable() == nil {
+			views = append(views, v)
+		}
+	}
+	return views
 }
 
 // Projections tells where every view stands.
@@ -151,22 +165,18 @@ func (l *Ledger) Projections(ctx context.Context) ([]projections.ViewStatus, err
 	return l.runner.Status(ctx)
 }
 
-// Rebuild folds views anew beside the live ones and swaps them in. Progress, when
-// not nil, is told how many commits are folded of how many.
+// Rebuild folds views anew, one after another, and swaps them in: see
+// [Ledger.RebuildView]. Progress, when not nil, is told how many commits are folded
+// of how many.
 func (l *Ledger) Rebuild(ctx context.Context, names []string, progress func(name string, done, total uint64)) error {
-	ctx, leave, err := l.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
 	for _, name := range names {
-		err := l.runner.Rebuild(ctx, name, func(done, total uint64) {
+		_, err := l.RebuildView(ctx, name, projections.RebuildOptions{}, func(p projections.Progress) {
 			if progress != nil {
-				progress(name, done, total)
+				progress(name, p.Done, p.Total)
 			}
 		})
 		if err != nil {
-			return fmt.Errorf("rebuild %s: %w", name, err)
+			return err
 		}
 	}
 	return nil

@@ -176,8 +176,8 @@ type ViewStatus struct {
 	Building uint64  `json:"rebuilt,omitempty"`       // commits that a rebuild has folded, one that is under way or one that was stopped
 	Total    uint64  `json:"rebuilt_total,omitempty"` // of how many; 0 when it was stopped
 	Step     Step    `json:"rebuild_step,omitempty"`
-	Rate     float64 `json:"rebuild_rate,omitempty"` // events a second
-	Left     float64 `json:"rebuild_left,omitempty"` // seconds; 0 when nobody knows
+	Rate     float64 `json:"rebuild_rate,omitempty"`        // events a second
+	Left     float64 `json:"rebuild_eta_seconds,omitempty"` // 0 when nobody knows
 }
 
 // Status tells where every view stands.
@@ -197,7 +197,7 @@ func (r *Runner) Status(ctx context.Context) ([]ViewStatus, error) {
 		r.mu.Lock()
 		if j := r.jobs[s.Name]; j != nil {
 			s.Building, s.Total = j.at.Done, j.at.Total
-			s.Step, s.Rate, s.Left = j.at.Step, j.at.Rate, j.at.Left.Seconds()
+			s.Step, s.Rate, s.Left = j.at.Step, j.at.Rate, j.at.Left
 		}
 		r.mu.Unlock()
 		status = append(status, s)

@@ -15,13 +15,13 @@ const (
 
 // Progress is how far a piece of work has come.
 type Progress struct {
-	View   string        `json:"view"`
-	Step   Step          `json:"step"`
-	Done   uint64        `json:"done"`  // commits
-	Total  uint64        `json:"total"` // 0 when nobody knows
-	Events uint64        `json:"events"`
-	Rate   float64       `json:"rate"` // events a second
-	Left   time.Duration `json:"-"`    // of the step; 0 when nobody knows
+	View   string  `json:"view,omitempty"`
+	Step   Step    `json:"step,omitempty"`
+	Done   uint64  `json:"done"`                  // commits
+	Total  uint64  `json:"total"`                 // 0 when nobody knows
+	Events uint64  `json:"events,omitempty"`      // that were folded or checked
+	Rate   float64 `json:"rate,omitempty"`        // events a second
+	Left   float64 `json:"eta_seconds,omitempty"` // of the step; 0 when nobody knows
 }
 
 // meter tells progress. It is for one goroutine at a time.
@@ -61,7 +61,7 @@ func (m *meter) folded(done, entries uint64) {
 	}
 	m.now.Left = 0
 	if now := m.now; now.Total > done && done > m.from {
-		m.now.Left = time.Duration(took / float64(done-m.from) * float64(now.Total-done) * float64(time.Second))
+		m.now.Left = took / float64(done-m.from) * float64(now.Total-done)
 	}
 	m.say()
 }

@@ -34,6 +34,7 @@ const (
 	opAccessAudit       = "access-audit"
 	opProjections       = "projections"
 	opRebuild           = "rebuild-projection"
+	opStopRebuild       = "stop-rebuild"
 	opVerifyProjections = "verify-projections"
 	opLedger            = "ledger"
 	opVerifyLedger      = "verify-ledger"
@@ -93,6 +94,7 @@ var rules = map[string]rule{
 	opAccessAudit:       {roles: []string{auditor}},
 	opProjections:       {roles: []string{operator}},
 	opRebuild:           {roles: []string{operator}},
+	opStopRebuild:       {roles: []string{operator}},
 	opVerifyProjections: {roles: []string{operator}},
 	opLedger:            {roles: []string{operator, authority, auditor}},
 	opVerifyLedger:      {roles: []string{operator, auditor}},

@@ -46,6 +46,7 @@ var routes = map[string]route{
 	opAccessAudit:       {"/v1/audit/access", "", []string{auditor}, "-"},
 	opProjections:       {"/v1/projections", "", []string{operator}, "-"},
 	opRebuild:           {"/v1/projections/counts/rebuild", "", []string{operator}, "-"},
+	opStopRebuild:       {"/v1/projections/counts/rebuild", "", []string{operator}, "-"},
 	opVerifyProjections: {"/v1/projections/verify", "", []string{operator}, "-"},
 	opLedger:            {"/v1/ledger", "", []string{operator, authority, auditor}, "-"},
 	opVerifyLedger:      {"/v1/ledger/verify", "", []string{operator, auditor}, "-"},

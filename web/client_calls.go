@@ -8,7 +8,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,29 +183,6 @@ func (c *Client) Projections(ctx context.Context) ([]projections.ViewStatus, err
 	return call[[]projections.ViewStatus](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/projections"})
 }
 
-// Rebuild folds views anew, as [ledger.Ledger.Rebuild] does. When ctx ends, the
-// rebuild under way ends too.
-func (c *Client) Rebuild(ctx context.Context, names []string, tell func(name string, done, total uint64)) error {
-	for _, name := range names {
-		if !slices.Contains(ledger.Views(), name) {
-			return projections.ErrUnknownView
-		}
-		_, err := await[rebuilt](ctx, c, request{method: http.MethodPost, path: "/v1/projections/" + name + "/rebuild"}, naming(tell))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// VerifyProjections folds views again and compares, as
-// [ledger.Ledger.VerifyProjections] does.
-func (c *Client) VerifyProjections(ctx context.Context, names []string, tell func(name string, done, total uint64)) (ledger.VerifyReport, error) {
-	return await[ledger.VerifyReport](ctx, c, request{
-		method: http.MethodPost, path: "/v1/projections/verify", query: url.Values{"names": {strings.Join(names, ",")}},
-	}, naming(tell))
-}
-
 // Info describes the ledger.
 func (c *Client) Info(ctx context.Context) (ledger.Info, error) {
 	return call[ledger.Info](ctx, c, callPatience, request{method: http.MethodGet, path: "/v1/ledger"})
@@ -245,8 +221,8 @@ func (c *Client) IntakeKey(ctx context.Context) ([]byte, error) {
 	return k.PublicKey, err
 }
 
-func naming(tell func(name string, done, total uint64)) func(progress) {
-	return func(p progress) {
+func naming(tell func(name string, done, total uint64)) func(projections.Progress) {
+	return func(p projections.Progress) {
 		if tell != nil {
 			tell(p.View, p.Done, p.Total)
 		}

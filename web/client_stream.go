@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"bahi/projections"
 )
 
 // maxAnswerLine is the longest line of an answer that is read, in bytes.
@@ -97,7 +99,7 @@ func values[T any](ctx context.Context, c *Client, r request) func(func(T, error
 var errEnough = errors.New("enough")
 
 // await makes a request that is answered with progress and, in the end, a result.
-func await[T any](ctx context.Context, c *Client, r request, tell func(progress)) (result T, err error) {
+func await[T any](ctx context.Context, c *Client, r request, tell func(projections.Progress)) (result T, err error) {
 	ended := false
 	err = c.follow(ctx, r, func(raw []byte) error {
 		var line workLine[T]

@@ -13,6 +13,7 @@ import (
 
 	"bahi/domain"
 	"bahi/ledger"
+	"bahi/projections"
 )
 
 const someToken = "a-token-of-somebody-who-may-do-little"
@@ -238,9 +239,9 @@ func TestProgress(t *testing.T) {
 	proceed := make(chan struct{})
 	c := dialTest(t, func(w http.ResponseWriter, r *http.Request) {
 		out := newLines(&exchange{ResponseWriter: w, control: http.NewResponseController(w), patience: time.Minute})
-		err := work(r.Context(), out, func(_ context.Context, tell func(progress)) (ledger.VerifyReport, error) {
-			tell(progress{Done: 1, Total: 3})
-			tell(progress{Done: 2, Total: 3})
+		err := work(r.Context(), out, func(_ context.Context, tell func(projections.Progress)) (ledger.VerifyReport, error) {
+			tell(projections.Progress{Done: 1, Total: 3})
+			tell(projections.Progress{Done: 2, Total: 3})
 			<-proceed
 			return ledger.VerifyReport{Commits: 3}, nil
 		})

@@ -109,9 +109,9 @@ type verifyLedgerInput struct {
 
 func (s *Server) verifyLedger(hctx huma.Context, in *verifyLedgerInput) {
 	s.reading(hctx, func(ctx context.Context, out *lines) error {
-		return work(ctx, out, func(ctx context.Context, tell func(progress)) (ledger.VerifyReport, error) {
+		return work(ctx, out, func(ctx context.Context, tell func(projections.Progress)) (ledger.VerifyReport, error) {
 			kept := ledger.Kept{Checkpoint: bytesOf(in.Checkpoint), Statement: bytesOf(in.Statement)}
-			return s.ledger.VerifyKept(ctx, kept, func(done, total uint64) { tell(progress{Done: done, Total: total}) })
+			return s.ledger.VerifyKept(ctx, kept, func(done, total uint64) { tell(projections.Progress{Done: done, Total: total}) })
 		})
 	})
 }
@@ -182,7 +182,7 @@ func (c *Client) VerifyKept(ctx context.Context, kept ledger.Kept, tell func(don
 	query := url.Values{}
 	set(query, "checkpoint", string(kept.Checkpoint))
 	set(query, "statement", string(kept.Statement))
-	return await[ledger.VerifyReport](ctx, c, request{method: http.MethodPost, path: "/v1/ledger/verify", query: query}, func(p progress) {
+	return await[ledger.VerifyReport](ctx, c, request{method: http.MethodPost, path: "/v1/ledger/verify", query: query}, func(p projections.Progress) {
 		if tell != nil {
 			tell(p.Done, p.Total)
 		}

@@ -94,6 +94,9 @@ var conditions = []condition{
 	{codeStopping, http.StatusServiceUnavailable, eventstore.ErrClosed},
 	{"store_unreachable", http.StatusServiceUnavailable, eventstore.ErrUnreachable},
 	{"key_missing", http.StatusInternalServerError, vault.ErrKeyMissing},
+	{"view_rebuilding", http.StatusServiceUnavailable, projections.ErrFolding},
+	{"rebuild_busy", http.StatusConflict, projections.ErrRebuilding},
+	{"rebuild_stopped", http.StatusConflict, projections.ErrStopped},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrCorrupt},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrVersion},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrOtherLedger},
@@ -111,7 +114,7 @@ var conditions = []condition{
 }
 
 // spoken are those whose text tells the caller more than the condition's own.
-var spoken = []error{access.ErrForbidden, access.ErrBadGrant, access.ErrBadCentre, access.ErrNotFound, access.ErrTooMany}
+var spoken = []error{access.ErrForbidden, access.ErrBadGrant, access.ErrBadCentre, access.ErrNotFound, access.ErrTooMany, projections.ErrFolding}
 
 func newProblem(status int, code, detail string) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}

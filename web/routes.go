@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"bahi/ledger"
-	"bahi/projections"
 )
 
 // register adds every route, and makes the OpenAPI document from them.
@@ -46,24 +45,7 @@ func (s *Server) register() {
 
 	s.registerAudit()
 
-	answer(s, huma.Operation{
-		OperationID: opProjections, Method: http.MethodGet, Path: "/v1/projections", Tags: tags("Operation"),
-		Summary: "How far each projection has folded the ledger",
-	}, func(ctx context.Context, _ *struct{}) ([]projections.ViewStatus, error) {
-		return s.ledger.Projections(ctx)
-	})
-
-	stream(s, huma.Operation{
-		OperationID: opRebuild, Method: http.MethodPost, Path: "/v1/projections/{name}/rebuild", Tags: tags("Operation"),
-		Summary:     "Rebuild a projection from the ledger",
-		Description: "It is built beside the live one and takes its place at the end. Lines of progress come first; the last line has the result.",
-	}, lineOf[workLine[rebuilt]], s.rebuild)
-
-	stream(s, huma.Operation{
-		OperationID: opVerifyProjections, Method: http.MethodPost, Path: "/v1/projections/verify", Tags: tags("Operation"),
-		Summary:     "Compare projections with what the ledger says they must be",
-		Description: "Lines of progress come first; the last line has the result.",
-	}, lineOf[workLine[ledger.VerifyReport]], s.verifyProjections)
+	s.registerProjections()
 
 	answer(s, huma.Operation{
 		OperationID: opLedger, Method: http.MethodGet, Path: "/v1/ledger", Tags: tags("Operation"),

@@ -14,14 +14,20 @@ import (
 
 	"bahi/domain"
 	"bahi/formats"
+	"bahi/projections"
 )
 
-const ndjsonType = "application/x-ndjson"
+const (
+	ndjsonType = "application/x-ndjson"
+	eventsType = "text/event-stream"
+)
 
-// lines writes NDJSON. The answer begins with the first line: until then there
-// can still be a problem with a status of its own.
+// lines writes NDJSON, or the same values as server-sent events. The answer begins
+// with the first line: until then there can still be a problem with a status of its
+// own.
 type lines struct {
 	x       *exchange
+	events  bool   // server-sent
 	before  func() // called before the first line; nil for nothing
 	out     *bufio.Writer
 	scratch []byte
@@ -48,7 +54,11 @@ func (l *lines) begin() {
 		if l.before != nil {
 			l.before()
 		}
-		l.x.Header().Set("Content-Type", ndjsonType)
+		kind := ndjsonType
+		if l.events {
+			kind = eventsType
+		}
+		l.x.Header().Set("Content-Type", kind)
 	}
 }
 
@@ -56,7 +66,14 @@ func (l *lines) value(v any) error {
 	l.begin()
 	e := json.NewEncoder(l.out)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if !l.events {
+		return e.Encode(v)
+	}
+	_, _ = l.out.WriteString("data: ") // an error stays with the writer
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	return l.out.WriteByte('\n')
 }
 
 func (l *lines) verdict(v domain.Verdict) error {
@@ -124,6 +141,7 @@ func (s *Server) reading(hctx huma.Context, do func(context.Context, *lines) err
 	defer context.AfterFunc(s.draining, cancel)()
 	out := newLines(x)
 	defer out.free()
+	out.events = r.Header.Get("Accept") == eventsType
 	var p *Problem
 	if err := do(ctx, out); err != nil {
 		p = s.problem(r.Context(), err)
@@ -147,15 +165,8 @@ func listLines[T any](ctx context.Context, out *lines, values iter.Seq2[T, error
 // workLine is a line of an answer that takes long: how far the work is, or, in
 // the last, what came of it.
 type workLine[T any] struct {
-	Progress *progress `json:"progress,omitempty"`
-	Result   *T        `json:"result,omitempty"`
-}
-
-// progress is how far a piece of work is; total 0 means that nobody knows.
-type progress struct {
-	View  string `json:"view,omitempty"`
-	Done  uint64 `json:"done"`
-	Total uint64 `json:"total"`
+	Progress *projections.Progress `json:"progress,omitempty"`
+	Result   *T                    `json:"result,omitempty"`
 }
 
 const (
@@ -165,9 +176,9 @@ const (
 
 // work does something long and answers with its progress and its result. However
 // often progress is called, a line is written every 200 ms at most.
-func work[T any](ctx context.Context, out *lines, do func(context.Context, func(progress)) (T, error)) error {
+func work[T any](ctx context.Context, out *lines, do func(context.Context, func(projections.Progress)) (T, error)) error {
 	var mu sync.Mutex // protects last and news
-	var last progress
+	var last projections.Progress
 	news := false
 	done := make(chan struct{})
 	var ticking sync.WaitGroup
@@ -192,7 +203,7 @@ func work[T any](ctx context.Context, out *lines, do func(context.Context, func(
 			}
 		}
 	})
-	result, err := do(ctx, func(p progress) {
+	result, err := do(ctx, func(p projections.Progress) {
 		mu.Lock()
 		last, news = p, true
 		mu.Unlock()

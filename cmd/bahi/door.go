@@ -34,7 +34,8 @@ type door interface {
 	PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]ledger.PendingReversal, error)
 	Replay(context.Context, ledger.ReplayQuery) iter.Seq2[ledger.ReplayEvent, error]
 	Projections(context.Context) ([]projections.ViewStatus, error)
-	Rebuild(ctx context.Context, names []string, progress func(name string, done, total uint64)) error
+	RebuildView(ctx context.Context, name string, o projections.RebuildOptions, tell func(projections.Progress)) (projections.Rebuilt, error)
+	AbortRebuild(ctx context.Context, name string) (bool, error)
 	VerifyProjections(ctx context.Context, names []string, progress func(name string, done, total uint64)) (ledger.VerifyReport, error)
 	Info(context.Context) (ledger.Info, error)
 	VerifyKept(ctx context.Context, kept ledger.Kept, progress func(done, total uint64)) (ledger.VerifyReport, error)
@@ -136,14 +137,24 @@ func (p *program) keyDir() string {
 }
 
 func (p *program) config(log *slog.Logger) ledger.Config {
-	return ledger.Config{
+	config := ledger.Config{
 		Data: p.data, Keys: p.keys,
 		NATS: p.nats, NATSCredentials: p.natsCreds,
 		Sandbox: p.sandbox, Log: log,
 		ReadsPerDay: p.readsPerDay,
 		Holders:     doorsPart,
 	}
+	if log == nil { // a verb, which whoever started it waits for
+		config.Patience = verbPatience
+		config.Unusable = func(view string, why error) {
+			fmt.Fprintf(p.stderr, "the view %s cannot be read; folding it anew\n", view)
+		}
+	}
+	return config
 }
+
+// verbPatience is how long a verb waits for a view that is folded anew.
+const verbPatience = 24 * time.Hour
 
 // doorsPart is the door's part of a freeze. Every verb that opens a ledger itself
 // has it, so that a freeze waits for no service while no bundle does.

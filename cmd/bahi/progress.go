@@ -20,6 +20,7 @@ type meter struct {
 	what     string
 	terminal bool
 	start    time.Time
+	events   float64 // a second, where that says more than what is counted
 	bar      *progressbar.ProgressBar
 	spoke    time.Time
 }
@@ -54,10 +55,24 @@ func (m *meter) to(done, total int64) {
 	rate := float64(done) / time.Since(m.start).Seconds()
 	if total > 0 {
 		left := time.Duration(float64(total-done)/max(rate, 1)) * time.Second
-		fmt.Fprintf(m.out, "%s: %s of %s, %s/s, %s left\n", m.what, grouped(done), grouped(total), grouped(int64(rate)), left)
+		shown := grouped(int64(rate)) + "/s"
+		if m.events > 0 {
+			shown = grouped(int64(m.events)) + " events/s"
+		}
+		fmt.Fprintf(m.out, "%s: %s of %s, %s, %s left\n", m.what, grouped(done), grouped(total), shown, left)
 		return
 	}
 	fmt.Fprintf(m.out, "%s: %s, %s/s\n", m.what, grouped(done), grouped(int64(rate)))
+}
+
+// pace tells how many events a second are done, where commits are what is counted.
+func (m *meter) pace(events float64) {
+	if m == nil {
+		return
+	}
+	if m.events = events; m.bar != nil && events > 0 {
+		m.bar.Describe(fmt.Sprintf("%s, %s events/s", m.what, grouped(int64(events))))
+	}
 }
 
 // done removes the bar.

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -44,7 +43,7 @@ func (p *program) projectionsStatus() *cobra.Command {
 				w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(w, "view\tversion\tfolded\thead\tlag")
 				for _, v := range views {
-					fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", v.Name, v.Version, grouped(int64(v.Folded)), grouped(int64(v.Head)), grouped(int64(v.Head-v.Folded)))
+					fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s%s\n", v.Name, v.Version, grouped(int64(v.Folded)), grouped(int64(v.Head)), grouped(int64(v.Lag)), remark(v))
 				}
 				return w.Flush()
 			})
@@ -55,118 +54,154 @@ func (p *program) projectionsStatus() *cobra.Command {
 	return c
 }
 
+// remark says what else there is to know of a view.
+func remark(v projections.ViewStatus) (s string) {
+	if v.Building > 0 || v.Step != "" {
+		s = fmt.Sprintf("\trebuilt through %s", grouped(int64(v.Building)))
+	}
+	if v.Total > 0 {
+		s += fmt.Sprintf(" of %s, %s events/s, %.0f s left", grouped(int64(v.Total)), grouped(int64(v.Rate)), v.Left)
+	}
+	if v.Trouble != "" {
+		s += "\t" + v.Trouble
+	}
+	return s
+}
+
+// rebuilding are the flags of a rebuild.
+type rebuilding struct {
+	projections.RebuildOptions
+	abort bool
+}
+
 func (p *program) projectionsRebuild() *cobra.Command {
+	var flags rebuilding
 	c := &cobra.Command{
 		Use:   "rebuild [NAME…]",
 		Short: "Fold views anew from the ledger, orders first; without names all of them",
-		Long: `Rebuild folds a view anew beside the live one, compares, and swaps it in. The
-orders are read first, so that a frozen person's details are never materialised,
-not even for a moment. A view whose files are damaged is thrown away first.`,
-		Example:   "  bahi projections rebuild people --data ./ledger",
+		Long: `Rebuild folds a view anew beside the live one, compares the two, and swaps the new one in. The
+live one answers meanwhile, and nobody notices the swap. A freeze that lands in the middle holds
+in both. Stopped with ^C, or killed, it goes on where it was: at the next rebuild, or when the
+ledger is next opened. With --abort what was built is thrown away.
+
+With --json there is one line for how far it is, now and then, and one for what came of each view.`,
+		Example: `  bahi projections rebuild people --data ./ledger
+  bahi projections rebuild counts --dry-run --data ./ledger
+  bahi projections rebuild people --to 120000 --data ./ledger`,
 		ValidArgs: ledger.Views(),
 		Args:      cobra.OnlyValidArgs,
-		RunE:      func(c *cobra.Command, names []string) error { return p.rebuild(c.Context(), names) },
+		RunE: func(c *cobra.Command, names []string) error {
+			if flags.abort && (flags.DryRun || flags.To > 0) {
+				return usage("--abort stands alone")
+			}
+			if len(names) == 0 {
+				names = ledger.Views()
+			}
+			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
+				for _, name := range names {
+					if err := p.rebuild(c.Context(), d, name, flags); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
 	}
 	p.ledgerFlags(c)
 	p.jsonFlag(c)
+	f := c.Flags()
+	f.BoolVar(&flags.DryRun, "dry-run", false, "build and compare, and throw away what was built")
+	f.Uint64Var(&flags.To, "to", 0, "build through this sequence of the ledger and print the digest of what there was, less who is frozen by now; a dry run without a comparison")
+	f.BoolVar(&flags.abort, "abort", false, "stop a rebuild and throw away what was built, also of one that was stopped before")
 	return c
 }
 
-func (p *program) rebuild(ctx context.Context, names []string) error {
-	if len(names) == 0 {
-		names = ledger.Views()
+func (p *program) rebuild(ctx context.Context, d door, name string, flags rebuilding) error {
+	if flags.abort {
+		return p.abortRebuild(ctx, d, name)
 	}
-	discarded, err := p.discardDamaged(ctx, names)
+	tell, done := p.rebuildProgress()
+	out, err := d.RebuildView(ctx, name, flags.RebuildOptions, tell)
+	done()
 	if err != nil {
 		return err
 	}
-	return p.with(ctx, vault.RoleOperator, func(d door) error {
-		bars := map[string]*meter{}
-		left := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(discarded, n) })
-		if len(left) > 0 {
-			err := d.Rebuild(ctx, left, func(name string, done, total uint64) {
-				if bars[name] == nil {
-					bars[name] = p.meter("rebuilding " + name)
-				}
-				bars[name].to(int64(done), int64(total))
-				if done >= total {
-					bars[name].done()
-				}
-			})
-			if err != nil {
-				return err
-			}
-		}
-		views, err := p.folded(ctx, d, names)
-		if err != nil {
-			return err
-		}
-		if p.json {
-			return p.print(views)
-		}
-		for _, v := range views {
-			fmt.Fprintf(p.stdout, "%s rebuilt from %s commits\n", v.Name, grouped(int64(v.Folded)))
-		}
-		return nil
-	})
+	if p.json {
+		return p.print(rebuildLine{Result: &out})
+	}
+	_, err = fmt.Fprintln(p.stdout, rebuiltText(out))
+	return err
 }
 
-// folded waits until the named views have folded what the ledger holds: those
-// that were thrown away begin anew.
-func (p *program) folded(ctx context.Context, d door, names []string) ([]projections.ViewStatus, error) {
-	bar := p.meter("folding")
-	defer bar.done()
-	for {
-		views, err := d.Projections(ctx)
-		if err != nil {
-			return nil, err
-		}
-		views = slices.DeleteFunc(views, func(v projections.ViewStatus) bool { return !slices.Contains(names, v.Name) })
-		var done, head uint64
-		for _, v := range views {
-			done, head = done+v.Folded, head+v.Head
-		}
-		if done >= head {
-			return views, nil
-		}
-		bar.to(int64(done), int64(head))
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
+// rebuildLine is a line of a rebuild in JSON, the same as the service's.
+type rebuildLine struct {
+	Progress *projections.Progress `json:"progress,omitempty"`
+	Result   *projections.Rebuilt  `json:"result,omitempty"`
 }
 
-// discardDamaged opens the ledger once, and throws away those of the named views
-// that cannot be opened; opening it again folds them anew.
-func (p *program) discardDamaged(ctx context.Context, names []string) (discarded []string, err error) {
-	if p.server != "" {
-		return nil, nil
-	}
-	if err := p.checkThere(); err != nil {
-		return nil, err
-	}
-	for range names {
-		l, err := ledger.Open(ctx, p.config(nil))
-		if err == nil {
-			return discarded, l.Close(ctx)
-		}
-		var view *projections.ViewError
-		switch {
-		case errors.Is(err, ledger.ErrLocked):
-			return nil, nil // a service holds it; it opened its views
-		case errors.As(err, &view) && slices.Contains(names, view.View) && !slices.Contains(discarded, view.View):
-			fmt.Fprintf(p.stderr, "the view %s cannot be opened; folding it anew\n", view.View)
-			if err := ledger.DiscardView(p.config(nil), view.View); err != nil {
-				return nil, err
+// rebuildProgress shows how far a rebuild is, until done is called.
+func (p *program) rebuildProgress() (tell func(projections.Progress), done func()) {
+	if p.json {
+		spoke := time.Now()
+		return func(now projections.Progress) {
+			if time.Since(spoke) >= time.Second {
+				spoke = time.Now()
+				_ = p.print(rebuildLine{Progress: &now}) // the result tells of a stream that is gone
 			}
-			discarded = append(discarded, view.View)
-		default:
-			return nil, err
-		}
+		}, func() {}
 	}
-	return discarded, nil
+	var bar *meter
+	var step projections.Step
+	return func(now projections.Progress) {
+		if now.Step != step {
+			bar.done()
+			bar, step = p.meter(fmt.Sprintf("rebuilding %s, %s", now.View, now.Step)), now.Step
+		}
+		bar.pace(now.Rate)
+		bar.to(int64(now.Done), int64(now.Total))
+	}, func() { bar.done() }
+}
+
+func rebuiltText(out projections.Rebuilt) string {
+	verb := "rebuilt"
+	if !out.Swapped {
+		verb = "built"
+	}
+	s := fmt.Sprintf("%s %s from %s commits", out.View, verb, grouped(int64(out.Through)))
+	switch {
+	case out.Continued > 0:
+		s += fmt.Sprintf(", going on behind %s", grouped(int64(out.Continued)))
+	case out.Anew != "":
+		s += fmt.Sprintf(", from the first on: of what there was before, %s", out.Anew)
+	}
+	switch out.Compared {
+	case projections.Equal:
+		s += "; it is what it was"
+	case projections.Different:
+		s += fmt.Sprintf("; what it was differed in %s", strings.Join(out.Differs, ", "))
+	case projections.Damaged:
+		s += "; what it was could not be read"
+	}
+	if !out.Swapped {
+		s += "\ndigest " + out.Digest
+	}
+	return s
+}
+
+func (p *program) abortRebuild(ctx context.Context, d door, name string) error {
+	aborted, err := d.AbortRebuild(ctx, name)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.print(map[string]any{"view": name, "aborted": aborted})
+	}
+	says := "nothing was being built of %s\n"
+	if aborted {
+		says = "what was built of %s is thrown away\n"
+	}
+	_, err = fmt.Fprintf(p.stdout, says, name)
+	return err
 }
 
 func (p *program) projectionsVerify() *cobra.Command {
