@@ -180,12 +180,31 @@ type plain interface {
 }
 
 // check holds a generation against the ledger: against a plain recomputation of its
-// rows, or else against another generation that is folded for it.
+// rows, or else against another generation that is folded for it; and every block of
+// its tables against the checksum that was written with it.
 func (g *generations[T, R]) check(ctx context.Context, from Ledger, m *meter, of func() (*seen[R], error)) (v Verification, err error) {
-	v = Verification{View: g.name, Mismatches: []Mismatch{}}
-	if _, ok := any(R(nil)).(plain); !ok {
-		return g.checkByTrial(ctx, from, m, of)
+	if _, ok := any(R(nil)).(plain); ok {
+		v, err = g.checkPlainly(ctx, from, m, of)
+	} else {
+		v, err = g.checkByTrial(ctx, from, m, of)
 	}
+	if err != nil {
+		return v, err
+	}
+	s, err := of()
+	if err != nil {
+		return v, err
+	}
+	defer s.close()
+	damaged, err := s.rows.base().damagedTables(ctx)
+	for _, table := range damaged {
+		v.Mismatches = append(v.Mismatches, Mismatch{View: g.name, What: "the table " + table + " is damaged"})
+	}
+	return v, err
+}
+
+func (g *generations[T, R]) checkPlainly(ctx context.Context, from Ledger, m *meter, of func() (*seen[R], error)) (v Verification, err error) {
+	v = Verification{View: g.name, Mismatches: []Mismatch{}}
 	s, err := of()
 	if err != nil {
 		return v, err

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -441,7 +443,6 @@ func (a *author) history(steps int) {
 func running(t testing.TB, ledger Ledger, views ...View) (r *Runner, stop func()) {
 	t.Helper()
 	r = NewRunner(ledger, views...)
-	r.Patience = 50 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -455,12 +456,23 @@ func running(t testing.TB, ledger Ledger, views ...View) (r *Runner, stop func()
 	return r, stop
 }
 
-// crash returns what a power cut would leave of a disk: a copy of its files.
-func crash(t testing.TB, disk vfs.FS, dir string) vfs.FS {
+// crash returns what a process that is killed leaves of directories: a copy of their
+// files.
+func crash(t testing.TB, disk vfs.FS, dirs ...string) vfs.FS {
 	t.Helper()
 	left := vfs.NewMem()
-	if _, err := vfs.Clone(disk, left, dir, dir); err != nil {
-		t.Fatal(err)
+	for _, dir := range dirs {
+		if _, err := vfs.Clone(disk, left, dir, dir); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return left
+}
+
+// TestMain makes batches small, so that little ledgers make many of them.
+func TestMain(m *testing.M) {
+	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.bench=") }) {
+		batchCommits = 8
+	}
+	os.Exit(m.Run())
 }

@@ -16,10 +16,11 @@ type Ledger interface {
 
 // A batch of commits is folded together: everything that waits, up to these.
 const (
-	batchCommits = 1 << 10
 	batchEntries = 1 << 14
 	batchBytes   = 8 << 20 // as they are stored
 )
+
+var batchCommits = 1 << 10 // fewer in tests
 
 // batch is commits to be folded together.
 type batch struct {

@@ -15,7 +15,7 @@ import (
 
 // farBehind is how many commits a view may lack to be folded together with the
 // others. One that lacks more catches up by itself, and holds up nobody.
-const farBehind = batchCommits
+const farBehind = 1 << 10
 
 // Runner folds the ledger into views. Its methods are safe for concurrent use.
 type Runner struct {
@@ -227,10 +227,13 @@ func (r *Runner) admit(ctx context.Context) (after uint64, err error) {
 		if err := f.view.Foresee(orders...); err != nil {
 			return 0, err
 		}
-		if f.admitted {
+		r.mu.Lock()
+		before := f.admitted
+		f.admitted = true
+		r.mu.Unlock()
+		if before {
 			continue
 		}
-		f.admitted = true
 		err := belongs(ctx, r.ledger, f.view.Name(), f.view.checkpoint())
 		if err == nil {
 			err = f.view.Settle(ctx)
