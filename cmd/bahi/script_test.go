@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 //	centre NAME ARGS…        start bahi centre run; $CENTRE_URL is where it listens
 //	until TEXT COMMAND…      run a command again and again until its output holds the text
 //	hold NAME ARGS…          start a bahi submit that waits for its input, and wait until it has the ledger
+//	find NAME PATTERN FILE   set $NAME to what the pattern finds in a file (stdout, stderr)
 //	nats                     start a NATS server of an operator's own; $NATS is where it is
 //	damage DIR HOW           flip bytes of a view's tables, or lose its manifest
 func TestScripts(t *testing.T) {
@@ -66,12 +67,22 @@ func TestScripts(t *testing.T) {
 			"serve":  serve,
 			"end":    end,
 			"hold":   hold,
+			"find":   find,
 			"damage": damage,
 			"nats": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("NATS", natstest.Server(t))
 			},
 		},
 	})
+}
+
+func find(ts *testscript.TestScript, neg bool, args []string) {
+	needs(ts, neg, args, 3, "find NAME PATTERN FILE")
+	found := regexp.MustCompile(args[1]).FindString(ts.ReadFile(args[2]))
+	if found == "" {
+		ts.Fatalf("%s has nothing like %s", args[2], args[1])
+	}
+	ts.Setenv(args[0], found)
 }
 
 func needs(ts *testscript.TestScript, neg bool, args []string, least int, usage string) {
