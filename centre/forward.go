@@ -141,10 +141,14 @@ func (f *forwarder) deliver(ctx context.Context, batch []waiting) error {
 		case !errors.As(err, &refused):
 			f.count(func(t *tally) { t.failures++ })
 			f.config.Log.Warn("a bundle is not answered; it is sent again", "bundle", id.String(), "failures", failures+1, "why", because(err))
-			if errors.Is(err, intake.ErrNotReceived) {
+			patience := f.pace.again
+			switch {
+			case errors.Is(err, intake.ErrNotReceived):
 				f.link.doubt()
+			case errors.Is(err, intake.ErrNoVerdicts):
+				patience = f.pace.silent // each attempt may leave the ledger one more to take in
 			}
-			f.pause(ctx, f.pace.again.after(failures+1))
+			f.pause(ctx, patience.after(failures+1))
 		case f.holds(refused.Code):
 			f.hold(ctx, string(refused.Code))
 		case len(batch) > 1: // one of them is to blame: send each alone
