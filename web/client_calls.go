@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,7 +177,17 @@ func (c *Client) Replay(ctx context.Context, q ledger.ReplayQuery) iter.Seq2[led
 		query.Set("district", districtText(q.District))
 	}
 	set(query, "type", q.Type)
-	return values[ledger.ReplayEvent](ctx, c, request{method: http.MethodGet, path: "/v1/events", query: query})
+	if q.Exact {
+		query.Set("exact", "true")
+	}
+	if q.Follow {
+		query.Set("follow", "true")
+	}
+	header := map[string]string{}
+	if len(q.Key) > 0 {
+		header[pseudonymKeyHeader] = hex.EncodeToString(q.Key)
+	}
+	return values[ledger.ReplayEvent](ctx, c, request{method: http.MethodGet, path: "/v1/events", query: query, header: header})
 }
 
 // Projections tells where every view stands.
