@@ -90,8 +90,13 @@ func Resume(j Job, replay ReplayFunc, progress func(events int64)) error {
 	r := &resuming{Job: j, state: s, progress: progress}
 	if !s.Whole {
 		q := j.Query
-		q.Key, q.FromSequence, q.ToSequence = s.Key, max(s.Next, q.FromSequence), s.Through
-		q.WithinDay, q.Follow = true, false
+		q.Key, q.WithinDay, q.Follow = s.Key, true, false
+		if s.Next > 1 { // behind the first bound
+			q.FromSequence, q.FromTime = s.Next, time.Time{}
+		}
+		if q.ToTime.IsZero() {
+			q.ToSequence = s.Through
+		}
 		var events iter.Seq2[ledger.ReplayEvent, error] = func(func(ledger.ReplayEvent, error) bool) {}
 		if s.Next <= s.Through {
 			events = replay(q)
