@@ -155,7 +155,7 @@ var brisk = pace{
 	receipt: 2 * time.Second, verdicts: 5 * time.Second,
 	reconnect: backoff{2 * time.Millisecond, 40 * time.Millisecond}, again: backoff{2 * time.Millisecond, 50 * time.Millisecond},
 	silent: backoff{2 * time.Millisecond, 50 * time.Millisecond},
-	hold:   20 * time.Millisecond, refusals: 1, grace: 2 * time.Second, look: 10 * time.Millisecond,
+	hold:   20 * time.Millisecond, asks: 3, refusals: 1, grace: 2 * time.Second, look: 10 * time.Millisecond,
 	bundle: 40, exchange: 100,
 }
 

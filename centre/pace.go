@@ -17,6 +17,7 @@ type pace struct {
 	again     backoff       // between attempts to get a bundle to the server
 	silent    backoff       // between attempts to get a received bundle answered
 	hold      time.Duration // between attempts while something must be mended by hand
+	asks      int           // so often a question after an earlier exchange may stay without an answer
 	refusals  int           // so often a bundle is refused before it is set aside
 	grace     time.Duration // for the bundle in hand, and for requests, when the centre ends
 	look      time.Duration // between looks into the folder
@@ -35,6 +36,7 @@ var steady = pace{
 	again:     backoff{time.Second, 30 * time.Second},
 	silent:    backoff{time.Second, 5 * time.Minute},
 	hold:      time.Minute,
+	asks:      5,
 	refusals:  3,
 	grace:     5 * time.Second,
 	look:      time.Second,
