@@ -176,14 +176,16 @@ func config(t testing.TB) Config {
 }
 
 // run opens a centre and lets it work until it is stopped or the test ends.
-func run(t testing.TB, c Config, before ...func(*Centre)) *running {
+func run(t testing.TB, c Config) *running {
 	t.Helper()
-	centre, err := open(context.Background(), c, brisk)
+	return runAt(t, c, brisk)
+}
+
+func runAt(t testing.TB, c Config, p pace) *running {
+	t.Helper()
+	centre, err := open(context.Background(), c, p)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, do := range before {
-		do(centre)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, ready := make(chan error, 1), make(chan string, 1)
