@@ -129,7 +129,7 @@ func (f *forwarder) seal(ctx context.Context, x *exchange) error {
 		return err
 	}
 	s.Replies = sealed.Replies.Bytes()
-	if err := f.spool.keepSent(ctx, s); err != nil {
+	if err := f.spool.keepSent(context.WithoutCancel(ctx), s); err != nil { // the link's end is not the disk's
 		return fmt.Errorf("%w: %w", errSpool, err)
 	}
 	x.sealed = &sealed
