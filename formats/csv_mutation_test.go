@@ -90,6 +90,51 @@ func TestMutations(t *testing.T) {
 	})
 }
 
+// TestMarksInTwoRows puts a quotation mark into each of two rows, which may meet.
+// Every other row keeps what it said, and nothing is accepted that no row says:
+// nobody gets the dose of somebody else.
+func TestMarksInTwoRows(t *testing.T) {
+	t.Parallel()
+	header, rows := mixedRows(12)
+	said := map[string]bool{}
+	for _, item := range readCSV(t, header+strings.Join(rows, ""), csvOptions) {
+		said[string(AppendSubmission(nil, item.Submission))] = true
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		one := rapid.IntRange(0, len(rows)-2).Draw(t, "one")
+		other := rapid.IntRange(one+1, len(rows)-1).Draw(t, "other")
+		mutated := slices.Clone(rows)
+		for _, at := range []int{one, other} {
+			cells := strings.SplitAfter(strings.TrimSuffix(rows[at], "\n"), ",")
+			i := rapid.IntRange(0, len(cells)-1).Draw(t, "cell")
+			cell := strings.TrimSuffix(cells[i], ",")
+			from := rapid.SampledFrom([]int{0, len(cell), len(cell) / 2}).Draw(t, "from")
+			cells[i] = cells[i][:from] + `"` + cells[i][from:]
+			mutated[at] = strings.Join(cells, "") + "\n"
+		}
+		accepted := map[string]bool{}
+		for _, item := range readAllCSV(t, header+strings.Join(mutated, "")) {
+			if item.Reject == nil {
+				line := string(AppendSubmission(nil, item.Submission))
+				accepted[line] = true
+				if !said[line] {
+					t.Fatalf("no row says %s", line)
+				}
+			}
+		}
+		for i, row := range rows {
+			if i == one || i == other {
+				continue
+			}
+			for _, item := range readAllCSV(t, header+row) {
+				if line := string(AppendSubmission(nil, item.Submission)); !accepted[line] {
+					t.Fatalf("row %d is lost: %s", i, line)
+				}
+			}
+		}
+	})
+}
+
 func firstOther(a, b []string) int {
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
