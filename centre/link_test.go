@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"bahi/domain"
 	"bahi/eventstore"
 )
 
@@ -42,4 +43,29 @@ func TestRedacted(t *testing.T) {
 			t.Errorf("%s is shown as %s", address, got)
 		}
 	}
+}
+
+// TestRegisteredOffline: the number that the ledger issues is not known yet, so a
+// dose names its person by the registration.
+func TestRegisteredOffline(t *testing.T) {
+	t.Parallel()
+	ledger := openUpstream(t)
+	c := config(t)
+	c.Server, c.NATS = "nats://"+ledger.address(), ledger.signIn()
+	centre := offline(t, c)
+	person, first, second := registration(1), dose(1, 1), dose(1, 2)
+	person.Person = ""
+	first.Person, first.Registration = "", person.ID
+	second.Person, second.Registration = "", person.ID
+	ids := []domain.UUID{keep(t, centre, person), keep(t, centre, first, second)}
+	centre.Close()
+	working := run(t, c)
+	for _, id := range ids {
+		for _, word := range working.verdict(id) {
+			if word != "accepted" {
+				t.Errorf("a verdict is %s", word)
+			}
+		}
+	}
+	ledger.wantCounts(1, 1, 1)
 }
