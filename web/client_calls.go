@@ -97,9 +97,11 @@ func (c *Client) Person(ctx context.Context, number domain.Reference, reader led
 	if err := checkLookUp(number, reader); err != nil {
 		return ledger.PersonDetails{}, err
 	}
-	p, err := post[ledger.PersonDetails](ctx, c, "/v1/people/lookup", lookUp{
-		Reference: string(number), Purpose: reader.Purpose, Officer: reader.Officer,
-	})
+	body := lookUp{Reference: string(number), Purpose: reader.Purpose, Officer: reader.Officer}
+	if reader.AsOf != 0 {
+		body.AsOf = reader.AsOf.String()
+	}
+	p, err := post[ledger.PersonDetails](ctx, c, "/v1/people/lookup", body)
 	for i := range p.Doses {
 		p.Doses[i].Dose = doseNumber(p.Doses[i].Dose)
 	}
