@@ -18,6 +18,7 @@ import (
 	"bahi/access"
 	"bahi/intake"
 	"bahi/ledger"
+	"bahi/notices"
 	"bahi/web"
 )
 
@@ -148,12 +149,22 @@ func (p *program) serve(ctx context.Context, at doors) (err error) {
 	if err != nil {
 		return err
 	}
+	telling, err := l.Store().Connect("notices")
+	if err != nil {
+		return err
+	}
+	defer telling.Close()
+	follower, err := notices.Open(ctx, l, telling, notices.Options{Log: log})
+	if err != nil {
+		return err
+	}
 	server := web.NewServer(web.Config{Ledger: l, Access: who, Quarantine: quarantine, Log: log})
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	parts := []func() error{
 		func() error { return door.Serve(ctx) },
+		func() error { return follower.Serve(ctx) },
 		func() error { return l.Wait(ctx) },
 	}
 	open, url, err := p.openHTTP(ctx, server, at, log)
