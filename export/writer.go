@@ -133,6 +133,7 @@ func newParquet[T any](w io.Writer, of func(ledger.ReplayEvent) T) *rows[T] {
 	return &rows[T]{
 		of: of,
 		out: parquet.NewGenericWriter[T](w,
+			parquet.NewSchema("event", parquet.SchemaOf(new(T))),
 			parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 			parquet.MaxRowsPerRowGroup(groupRows),
 			parquet.CreatedBy("bahi", "1", ""),
