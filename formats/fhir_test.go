@@ -243,3 +243,54 @@ func benchmarkForeign(b *testing.B, input []byte) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "submissions/s")
 }
+
+// What a Bundle says twice, or holds within it, is refused and not passed over;
+// and nothing within a broken record is taken for one.
+func TestNothingFromWithin(t *testing.T) {
+	t.Parallel()
+	whole := inBundle("", fhirPatient, "", fhirDose)
+	within := swap(fhirDose, `"status"`, `"contained":[`+fhirPatient+`,`+fhirPatient+`],"status"`)
+	pair := `{"register":{"name":"Mohan Lal","birth_year":"1950","gender_id":1,"mobile_number":"9000000005","photo_id_type":8,"photo_id_number":"K1234567"},"vaccinate":{"dose":1},,}`
+	for _, c := range []struct {
+		name, input string
+		code        domain.Code
+	}{
+		{"type twice", swap(whole, `"type":"collection"`, `"type":"collection","type":"history"`), domain.CodeBadJSON},
+		{"entry twice", strings.TrimSuffix(whole, "]}") + `],"entry":[{"resource":` + fhirDose + `}]}`, domain.CodeBadJSON},
+		{"resource twice", inBundle("", fhirDose+`,"resource":`+fhirDose), domain.CodeBadJSON},
+		{"a Bundle as a resource", inBundle("", whole), domain.CodeNotSupported},
+		{"a Bundle as an entry", `{"resourceType":"Bundle","entry":[` + whole + `]}`, domain.CodeNotSupported},
+		{"a broken record", strings.TrimSuffix(within, "}") + ",,}", domain.CodeBadJSON},
+		{"a broken entry", inBundle("", strings.TrimSuffix(within, "}")+",,}"), domain.CodeBadJSON},
+		{"a broken request", inBundle("", fhirPatient+`,"request":{"method":"PUT",}`), domain.CodeBadJSON},
+		{"a broken record over lines", "{\n\"resourceType\":\"Immunization\",\n\"contained\":[\n" + fhirPatient + ",\n" + fhirPatient + "\n],,\n}", domain.CodeBadJSON},
+		{"a broken pair", pair, domain.CodeBadJSON},
+	} {
+		items := readForeign(t, []byte(c.input), foreignOptions)
+		found := false
+		for _, item := range items {
+			item.hold(t)
+			if item.Submission != nil {
+				t.Errorf("%s: accepted %s", c.name, AppendSubmission(nil, item.Submission))
+			}
+			found = found || item.Reject != nil && item.Reject.Code == c.code
+		}
+		if !found {
+			t.Errorf("%s: not %s: %+v", c.name, c.code, items)
+		}
+	}
+}
+
+// Nesting without end is stepped over once.
+func TestDeepNestingIsCheap(t *testing.T) {
+	t.Parallel()
+	for _, junk := range []string{`{"a":`, `{"a":[`, `[{`, `,{"a":`, `{"a":{},`, "\n{\"a\":"} {
+		s := splitter{in: strings.NewReader(`[{"recipient":` + strings.Repeat(junk, 100_000)), looks: isRecordOfFHIR, usual: 4 << 10, line: 1}
+		for ok := true; ok; {
+			_, ok = s.next()
+		}
+		if s.vain > MaxRecord+2*maxInVain*s.stepped {
+			t.Errorf("%q: %d bytes are looked at for %d", junk, s.vain, s.stepped)
+		}
+	}
+}
