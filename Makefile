@@ -1,6 +1,6 @@
 # Bahi. `make` lists the targets; everything needs only Go, git and a C compiler.
 
-.PHONY: help build test race races lint generate bench demo fuzz ci
+.PHONY: help build test race races lint generate bench demo fuzz cuts ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ generate: ## regenerate the protobuf code from eventstore/wire/*.proto
 
 races: ## 10,000 readings on two nodes against freezes
 	BAHI_RACES=10000 go test -count=1 -v -run TestReadingsRaceWithFreezesOnTwoNodes ./ledger
+
+cuts: ## a centre's link cut 5,000 times under load, with restarts of both sides
+	BAHI_CUTS=5000 go test -count=1 -v -timeout 1h -run TestCuts ./centre
 
 bench: ## the project's own figures beside raw JetStream and Pebble
 	go run ./cmd/bahi bench

@@ -22,8 +22,8 @@ import (
 	"bahi/vault"
 )
 
-// DefaultMaxBytes is how much of the disk waiting bundles may take, unless
-// [Config] says otherwise: some three million submissions.
+// DefaultMaxBytes is how much of the disk waiting bundles may take: some three
+// million submissions.
 const DefaultMaxBytes = 1 << 30
 
 // Config says whose centre it is, where it keeps things, and where the ledger is.
@@ -39,7 +39,7 @@ type Config struct {
 	IntakeKey func() ([]byte, error) // gives the ledger's intake key; nil to ask the server for it, and believe it
 
 	Listen   string // host:port for callers on this machine; "" for none
-	MaxBytes int64  // of waiting bundles on the disk, and as many of verdicts; 0 for DefaultMaxBytes
+	MaxBytes int64  // of waiting bundles on the disk, and as many of verdicts; 0 for what it is, at first DefaultMaxBytes
 
 	Log *slog.Logger // nil for none
 }
@@ -66,9 +66,6 @@ func open(ctx context.Context, config Config, p pace) (_ *Centre, err error) {
 	if config.Keys == "" {
 		config.Keys = filepath.Clean(config.Dir) + "-keys"
 	}
-	if config.MaxBytes == 0 {
-		config.MaxBytes = DefaultMaxBytes
-	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
@@ -88,6 +85,9 @@ func open(ctx context.Context, config Config, p pace) (_ *Centre, err error) {
 	}
 	if c.lock, err = lockDir(config.Dir); err != nil {
 		return nil, err
+	}
+	if err := os.Remove(filepath.Join(config.Dir, fileService)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove what a process left that was killed: %w", err)
 	}
 	for _, name := range []string{folderIn, folderTaken, folderDone, folderFailed} {
 		if err := os.MkdirAll(filepath.Join(config.Dir, name), 0o700); err != nil {
@@ -172,7 +172,7 @@ func (c *Centre) Close() error {
 	if c.lock == nil {
 		return nil
 	}
-	return c.lock.Close() // which releases the lock
+	return unlock(c.lock)
 }
 
 // Run forwards what waits, takes files from the folder and serves local callers

@@ -1,6 +1,7 @@
 package centre
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -157,7 +158,7 @@ func (d *door) submit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer clear(body)
-	items, err := d.centre.Read(strings.NewReader(string(body)), format)
+	items, err := d.centre.Read(bytes.NewReader(body), format)
 	if err != nil {
 		refuse(w, Problem{Status: http.StatusBadRequest, Code: "bad_request", Detail: "the body cannot be read: " + err.Error()})
 		return

@@ -113,7 +113,10 @@ func (f *folder) arrived() ([]string, error) {
 	var files []file
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || isUnfinished(e.Name()) || time.Since(info.ModTime()) < f.pace.settled {
+		if err != nil || !info.Mode().IsRegular() || isUnfinished(e.Name()) {
+			continue
+		}
+		if age := time.Since(info.ModTime()); 0 <= age && age < f.pace.settled {
 			continue
 		}
 		files = append(files, file{e.Name(), info.ModTime()})

@@ -126,6 +126,26 @@ func TestFileTakenAway(t *testing.T) {
 	ledger.wantCounts(answered, 0, 0)
 }
 
+// TestFileIsMovedAtTheNextStart: a process was cut off when nothing was left to do
+// for a file but to move it.
+func TestFileIsMovedAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	dir := filepath.Join(c.Dir, folderTaken, newID().String())
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"people.ndjson": "", fileSummary: `{"submissions":1}`, fileVerdicts: "{}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, c).drained(patience)
+	if _, err := os.Stat(filepath.Join(c.Dir, folderDone, "people.ndjson", fileVerdicts)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCannotBeRead(t *testing.T) {
 	t.Parallel()
 	c := config(t)

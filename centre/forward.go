@@ -3,7 +3,6 @@ package centre
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -17,9 +16,8 @@ import (
 // exchange at a time, and keeps the verdicts.
 //
 // An exchange takes as many bundles as fit into one of the ledger's, so that a
-// day of single doses goes over a poor link in a few. Until it is answered the
-// same ones are sent again, under the same id; only a restart cuts anew, and
-// then the ledger finds duplicates.
+// day of single doses goes over a poor link in a few. What came of one that was
+// not answered is asked for, by its id, before the same is sent again.
 type forwarder struct {
 	config Config
 	pace   pace
@@ -46,11 +44,16 @@ type tally struct {
 
 // The codes of a centre's own, beside those of [intake.BundleError].
 const (
-	codeDamaged = "damaged"          // a bundle on this disk cannot be opened
-	codeMany    = "too_many_refused" // so many are set aside that the fault is elsewhere
+	codeDamaged    = "damaged"          // a bundle on this disk cannot be opened
+	codeTooLarge   = "too_large"        // the server takes no message of that size
+	codeMiscounted = "miscounted"       // the ledger answered with another number of verdicts
+	codeMany       = "too_many_refused" // so many are set aside that the fault is elsewhere
 )
 
 func (f *forwarder) run(ctx context.Context) error {
+	if err := f.resume(ctx); err != nil {
+		return unlessDone(ctx, err)
+	}
 	for {
 		batch, err := f.gather(ctx)
 		if err == nil && len(batch) > 0 {
@@ -90,8 +93,7 @@ func (f *forwarder) gather(ctx context.Context) (batch []waiting, err error) {
 		if answered {
 			continue
 		}
-		b, n := w.appendLines(nil)
-		lines, size = lines+n, size+len(b)
+		lines, size = lines+w.sent, size+len(w.lines)
 		if len(batch) > 0 && (lines > f.pace.exchange || size > maxLines || f.alone > 0) {
 			return batch, nil
 		}
@@ -109,8 +111,7 @@ func (f *forwarder) dispatched(ctx context.Context, w waiting) (bool, error) {
 		return true, f.finish(ctx, w, lines)
 	case w.damaged:
 		return true, f.setAside(ctx, w, codeDamaged)
-	}
-	if _, n := w.appendLines(nil); n == 0 {
+	case w.sent == 0:
 		_, err := f.settle(ctx, w, nil)
 		return true, err
 	}
@@ -120,12 +121,12 @@ func (f *forwarder) dispatched(ctx context.Context, w waiting) (bool, error) {
 // deliver exchanges bundles for their verdicts, for as long as it takes. Its
 // error is the spool's.
 func (f *forwarder) deliver(ctx context.Context, batch []waiting) error {
-	id := batch[0].id
+	x := &exchange{batch: batch, id: batch[0].id}
 	if len(batch) > 1 {
-		id = newID()
+		x.id = newID()
 	}
 	for failures, refusals := 0, 0; ; failures++ {
-		verdicts, err := f.exchange(ctx, id, batch)
+		verdicts, err := f.exchange(ctx, x)
 		f.count(func(t *tally) { t.exchanges++ })
 		var refused *intake.BundleError
 		switch {
@@ -134,19 +135,20 @@ func (f *forwarder) deliver(ctx context.Context, batch []waiting) error {
 			return f.settleAll(ctx, batch, verdicts)
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, errSpool):
+			return err
 		case errors.Is(err, errLinkDown):
-			f.count(func(t *tally) { t.failures++ })
 			failures = 0 // the link has a patience of its own
-			continue
-		case !errors.As(err, &refused):
 			f.count(func(t *tally) { t.failures++ })
-			f.config.Log.Warn("a bundle is not answered; it is sent again", "bundle", id.String(), "failures", failures+1, "why", because(err))
-			if errors.Is(err, intake.ErrNotReceived) {
-				f.link.doubt()
-			}
-			f.pause(ctx, f.pace.again.after(failures+1))
+		case !errors.As(err, &refused):
+			f.unanswered(ctx, x, err, failures+1)
+		case refused.Code == intake.BundleOtherKey && f.config.IntakeKey == nil && refusals == 0:
+			refusals++ // the ledger has another key since it was asked for
+			x.renew()
+			f.client = nil
 		case f.holds(refused.Code):
 			f.hold(ctx, string(refused.Code))
+			x.renew()
 		case len(batch) > 1: // one of them is to blame: send each alone
 			f.alone = len(batch)
 			return nil
@@ -155,10 +157,24 @@ func (f *forwarder) deliver(ctx context.Context, batch []waiting) error {
 				f.alone = max(f.alone-1, 0)
 				return f.setAside(ctx, batch[0], string(refused.Code))
 			}
-			id = newID() // of the old one the ledger remembers what came of it
+			x.renew()
 			f.pause(ctx, f.pace.again.after(refusals))
 		}
 	}
+}
+
+// unanswered waits after an exchange that brought no answer.
+func (f *forwarder) unanswered(ctx context.Context, x *exchange, err error, failures int) {
+	f.count(func(t *tally) { t.failures++ })
+	f.config.Log.Warn("a bundle is not answered; it is asked for, or sent again", "bundle", x.id.String(), "failures", failures, "why", because(err))
+	patience := f.pace.again
+	switch {
+	case errors.Is(err, intake.ErrNotReceived):
+		f.link.doubt()
+	case errors.Is(err, intake.ErrNoVerdicts):
+		patience = f.pace.silent // each attempt may leave the ledger one more to take in
+	}
+	f.pause(ctx, patience.after(failures))
 }
 
 // holds tells whether a refusal would meet every other bundle, too, so that
@@ -174,62 +190,6 @@ func (f *forwarder) hold(ctx context.Context, code string) {
 	f.count(func(t *tally) { t.holding = code })
 	f.pause(ctx, f.pace.hold)
 	f.client = nil
-}
-
-// exchange sends bundles and waits for the verdicts, while the link is up. The
-// end of ctx leaves it a moment.
-func (f *forwarder) exchange(ctx context.Context, id domain.UUID, batch []waiting) (verdicts []domain.Verdict, err error) {
-	up, err := f.link.wait(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.openClient(); err != nil {
-		return nil, err
-	}
-	during, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	defer context.AfterFunc(up, func() { cancel(errLinkDown) })()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(f.pace.grace, func() { cancel(ctx.Err()) }) })()
-	var lines []byte
-	sent := 0
-	for _, w := range batch {
-		n := 0
-		lines, n = w.appendLines(lines)
-		sent += n
-	}
-	defer clear(lines)
-	err = f.spool.do("exchange", func() error {
-		verdicts, err = f.client.PublishBundle(during, f.config.District, f.config.Centre, id, lines)
-		return err
-	})
-	if err == nil && len(verdicts) != sent {
-		err = errMiscounted
-	}
-	if err != nil && errors.Is(context.Cause(during), errLinkDown) {
-		err = errLinkDown
-	}
-	return verdicts, err
-}
-
-// errKeyFile: the pinned intake key cannot be read.
-var errKeyFile = errors.New("the ledger's intake key cannot be read")
-
-// openClient makes the client, with the intake key as it is given now.
-func (f *forwarder) openClient() error {
-	if f.client != nil {
-		return nil
-	}
-	options := intake.ClientOptions{Attempts: 1, Receipt: f.pace.receipt, Verdicts: f.pace.verdicts}
-	if f.config.IntakeKey != nil {
-		key, err := f.config.IntakeKey()
-		if err != nil {
-			return fmt.Errorf("%w: %w", errKeyFile, err)
-		}
-		options.IntakeKey = key
-	}
-	client, err := intake.NewClient(f.link.conn, options)
-	f.client = client
-	return err
 }
 
 // settleAll gives each bundle its verdicts.
@@ -303,22 +263,6 @@ func (f *forwarder) look() tally {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.tally
-}
-
-// because names why an exchange failed, for a log.
-func because(err error) string {
-	for _, known := range []struct {
-		err  error
-		code string
-	}{
-		{intake.ErrNotReceived, "not_received"}, {intake.ErrNoVerdicts, "no_verdicts"}, {intake.ErrNoKey, "no_key"},
-		{errMiscounted, "miscounted"}, {errKeyFile, "intake_key"},
-	} {
-		if errors.Is(err, known.err) {
-			return known.code
-		}
-	}
-	return "failed"
 }
 
 // newID returns an id that no other bundle or file has, later ones sorting

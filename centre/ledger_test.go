@@ -27,6 +27,7 @@ import (
 type upstream struct {
 	t      testing.TB
 	dir    string
+	nats   string // the server that keeps the ledger; its own when empty
 	seed   []byte // of the centre's nkey
 	l      *ledger.Ledger
 	shut   func()
@@ -49,14 +50,18 @@ func openUpstream(t testing.TB) *upstream {
 
 func (u *upstream) open() {
 	u.t.Helper()
-	l, err := ledger.Open(context.Background(), ledger.Config{
-		Data: filepath.Join(u.dir, "data"), Keys: filepath.Join(u.dir, "keys"), ListenNATS: "127.0.0.1:0", Sandbox: true,
-	})
+	config := ledger.Config{Data: filepath.Join(u.dir, "data"), Keys: filepath.Join(u.dir, "keys"), NATS: u.nats, Sandbox: true}
+	if u.nats == "" {
+		config.ListenNATS = "127.0.0.1:0"
+	}
+	l, err := ledger.Open(context.Background(), config)
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	if err := l.Store().SetCentres([]eventstore.CentreUser{{District: 208, Centre: "208001", NKey: public(u.t, u.seed)}}); err != nil {
-		u.t.Fatal(err)
+	if u.seed != nil {
+		if err := l.Store().SetCentres([]eventstore.CentreUser{{District: 208, Centre: "208001", NKey: public(u.t, u.seed)}}); err != nil {
+			u.t.Fatal(err)
+		}
 	}
 	conn, err := l.Store().Connect("intake")
 	if err != nil {
@@ -149,7 +154,8 @@ var brisk = pace{
 	connect: 500 * time.Millisecond, ping: 100 * time.Millisecond,
 	receipt: 2 * time.Second, verdicts: 5 * time.Second,
 	reconnect: backoff{2 * time.Millisecond, 40 * time.Millisecond}, again: backoff{2 * time.Millisecond, 50 * time.Millisecond},
-	hold: 20 * time.Millisecond, refusals: 1, grace: 2 * time.Second, look: 10 * time.Millisecond,
+	silent: backoff{2 * time.Millisecond, 50 * time.Millisecond},
+	hold:   20 * time.Millisecond, asks: 3, refusals: 1, grace: 2 * time.Second, look: 10 * time.Millisecond,
 	bundle: 40, exchange: 100,
 }
 
@@ -170,14 +176,16 @@ func config(t testing.TB) Config {
 }
 
 // run opens a centre and lets it work until it is stopped or the test ends.
-func run(t testing.TB, c Config, before ...func(*Centre)) *running {
+func run(t testing.TB, c Config) *running {
 	t.Helper()
-	centre, err := open(context.Background(), c, brisk)
+	return runAt(t, c, brisk)
+}
+
+func runAt(t testing.TB, c Config, p pace) *running {
+	t.Helper()
+	centre, err := open(context.Background(), c, p)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, do := range before {
-		do(centre)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, ready := make(chan error, 1), make(chan string, 1)
@@ -270,9 +278,9 @@ func idOf(kind byte, n int) domain.UUID {
 func registration(n int) domain.Registration {
 	return domain.Registration{
 		Heading: domain.Heading{ID: idOf(1, n), At: domain.Date(2021, 3, 1).Start()},
-		Person:  domain.MakeReference(fmt.Sprintf("2735194%06d", n)), District: 208, Group: domain.HealthCareWorker,
-		Name: fmt.Sprintf("Kanariya Kumari %d", n), BirthYear: 1980, Sex: domain.Female, Mobile: fmt.Sprintf("97351%05d", n),
-		PhotoID: domain.PhotoID{Type: domain.Aadhaar, Number: fmt.Sprintf("1773519%05d", n)},
+		Person:  domain.MakeReference(fmt.Sprintf("2735%09d", n)), District: 208, Group: domain.HealthCareWorker,
+		Name: fmt.Sprintf("Kanariya Kumari %d", n), BirthYear: 1980, Sex: domain.Female, Mobile: fmt.Sprintf("973%07d", n),
+		PhotoID: domain.PhotoID{Type: domain.Aadhaar, Number: fmt.Sprintf("1773%08d", n)},
 	}
 }
 
@@ -287,9 +295,15 @@ func dose(n int, number domain.DoseNumber) domain.DoseGiven {
 	}
 }
 
-// personal are texts about those people that must not be found in the clear.
-func personal() [][]byte {
-	return [][]byte{[]byte("Kanariya"), []byte("97351"), []byte("1773519"), []byte("2735194")}
+// personal are texts about some of those people that must not be found in the
+// clear.
+func personal() (texts [][]byte) {
+	texts = append(texts, []byte("Kanariya"))
+	for n := range 50 {
+		r := registration(n)
+		texts = append(texts, []byte(r.Person), []byte(r.Mobile), []byte(r.PhotoID.Number))
+	}
+	return texts
 }
 
 type syncBuffer struct {

@@ -14,8 +14,10 @@ type pace struct {
 	receipt   time.Duration // for the server's receipt of a bundle, over a slow link
 	verdicts  time.Duration // for the verdicts, after the receipt
 	reconnect backoff       // between attempts to connect
-	again     backoff       // between attempts to get one bundle through
+	again     backoff       // between attempts to get a bundle to the server
+	silent    backoff       // between attempts to get a received bundle answered
 	hold      time.Duration // between attempts while something must be mended by hand
+	asks      int           // so often a question after an earlier exchange may stay without an answer
 	refusals  int           // so often a bundle is refused before it is set aside
 	grace     time.Duration // for the bundle in hand, and for requests, when the centre ends
 	look      time.Duration // between looks into the folder
@@ -31,8 +33,10 @@ var steady = pace{
 	receipt:   90 * time.Second,
 	verdicts:  90 * time.Second,
 	reconnect: backoff{500 * time.Millisecond, 30 * time.Second},
-	again:     backoff{time.Second, 10 * time.Minute},
+	again:     backoff{time.Second, 30 * time.Second},
+	silent:    backoff{time.Second, 5 * time.Minute},
 	hold:      time.Minute,
+	asks:      5,
 	refusals:  3,
 	grace:     5 * time.Second,
 	look:      time.Second,

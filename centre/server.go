@@ -20,13 +20,13 @@ const startTimeout = 2 * time.Minute
 
 // startServer starts a NATS server in this process that keeps its streams in dir,
 // flushes every message to disk before it acknowledges it, and is reached from
-// this process alone. It stores at most maxBytes.
-func startServer(dir string, maxBytes int64) (*server.Server, error) {
+// this process alone. How much it stores is bounded by its streams.
+func startServer(dir string) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName:        "bahi-centre",
 		JetStream:         true,
 		StoreDir:          dir,
-		JetStreamMaxStore: maxBytes,
+		JetStreamMaxStore: 1 << 50,
 		SyncAlways:        true,
 		MaxPayload:        maxRecord,
 		DontListen:        true,
@@ -72,6 +72,12 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock the centre's directory: %w", err)
 	}
 	return f, nil
+}
+
+// unlock lets go of the directory at once, whatever process that is just being
+// started has a copy of the file.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // lastWords is a logger that remembers why a server gave up: it says the reason

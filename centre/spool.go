@@ -26,6 +26,9 @@ const (
 	streamBundles  = "BUNDLES"  // bundle.<id>: sealed bundles that wait, in their order
 	streamVerdicts = "VERDICTS" // verdict.<id>: sealed verdicts
 	streamRefused  = "REFUSED"  // refused.<id>: which of the bundles the ledger refused, and why
+	streamSent     = "SENT"     // sent: the last exchange with the ledger, sealed
+
+	subjectSent = "sent"
 )
 
 const (
@@ -41,14 +44,15 @@ const (
 // spool keeps sealed bundles until their verdicts are there, and the verdicts
 // for a month.
 type spool struct {
-	server   *server.Server
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	bundles  jetstream.Stream
-	verdicts jetstream.Stream
-	refusals jetstream.Stream
-	limit    int64 // bytes of bundles
-	dir      string
+	server    *server.Server
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	bundles   jetstream.Stream
+	verdicts  jetstream.Stream
+	refusals  jetstream.Stream
+	exchanges jetstream.Stream
+	limit     int64 // bytes of bundles
+	dir       string
 
 	verdictKey *key
 	mu         sync.Mutex // orders keeping and forgetting, and guards bundleKey
@@ -64,7 +68,8 @@ type spool struct {
 	do func(step string, do func() error) error
 }
 
-// openSpool opens the spool in dir, or makes it. Its keys lie in keys.
+// openSpool opens the spool in dir, or makes it. Its keys lie in keys. A limit of 0
+// leaves it as large as it is.
 func openSpool(ctx context.Context, dir, keys string, limit int64) (_ *spool, err error) {
 	s := &spool{
 		limit: limit, dir: dir, refused: map[uint64]Refused{},
@@ -85,7 +90,7 @@ func openSpool(ctx context.Context, dir, keys string, limit int64) (_ *spool, er
 	if s.bundleKey, torn = openKey(filepath.Join(keys, fileBundleKey), fresh); torn != nil && !errors.Is(torn, errDamaged) {
 		return nil, torn
 	}
-	if s.server, err = startServer(dir, 2*limit+64<<20); err != nil {
+	if s.server, err = startServer(dir); err != nil {
 		return nil, err
 	}
 	if s.nc, err = nats.Connect("", nats.InProcessServer(s.server), nats.Name("bahi spool")); err != nil {
@@ -108,6 +113,12 @@ func openSpool(ctx context.Context, dir, keys string, limit int64) (_ *spool, er
 }
 
 func (s *spool) openStreams(ctx context.Context) (err error) {
+	if s.limit == 0 {
+		s.limit = DefaultMaxBytes
+		if there, err := s.js.Stream(ctx, streamBundles); err == nil {
+			s.limit = there.CachedInfo().Config.MaxBytes
+		}
+	}
 	open := func(c jetstream.StreamConfig) (stream jetstream.Stream) {
 		if err != nil {
 			return nil
@@ -129,6 +140,10 @@ func (s *spool) openStreams(ctx context.Context) (err error) {
 	s.refusals = open(jetstream.StreamConfig{
 		Name: streamRefused, Subjects: []string{"refused.*"},
 		Discard: jetstream.DiscardNew, MaxBytes: 16 << 20, MaxMsgsPerSubject: 1,
+	})
+	s.exchanges = open(jetstream.StreamConfig{
+		Name: streamSent, Subjects: []string{subjectSent},
+		Discard: jetstream.DiscardOld, MaxMsgs: 1, MaxBytes: 16 << 20,
 	})
 	return err
 }
@@ -214,7 +229,9 @@ type waiting struct {
 	id       domain.UUID
 	sequence uint64
 	since    time.Time
-	damaged  bool // it cannot be opened
+	damaged  bool   // it cannot be opened
+	lines    []byte // what of it is for the ledger
+	sent     int    // how many lines that are
 }
 
 // next returns the first bundle behind a place in the spool that the ledger has
@@ -248,6 +265,19 @@ func (s *spool) all(ctx context.Context, after uint64) iter.Seq2[waiting, error]
 	}
 }
 
+// at returns the bundle at a place in the spool, and false when it is gone or set
+// aside.
+func (s *spool) at(ctx context.Context, sequence uint64) (waiting, bool, error) {
+	msg, err := s.bundles.GetMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && s.isRefused(sequence) {
+		return waiting{}, false, nil
+	}
+	if err != nil {
+		return waiting{}, false, fmt.Errorf("read the spool: %w", err)
+	}
+	return s.opened(msg), true, nil
+}
+
 // waits tells whether a bundle is in the spool.
 func (s *spool) waits(ctx context.Context, id domain.UUID) (bool, error) {
 	_, err := s.bundles.GetLastMsgForSubject(ctx, "bundle."+id.String())
@@ -268,6 +298,7 @@ func (s *spool) opened(msg *jetstream.RawStreamMsg) waiting {
 		clear(plain)
 	}
 	w.damaged = err != nil
+	w.lines, w.sent = w.appendLines(nil)
 	return w
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"bahi/domain"
 	"bahi/vault"
 )
@@ -126,6 +128,33 @@ func TestFileLeavesRoom(t *testing.T) {
 		return s.Waiting.Full
 	})
 	keep(t, centre.Centre, registration(5000))
+}
+
+// TestSpoolKeepsItsSize: who only looks leaves the spool as large as it is, and one
+// made smaller keeps what it holds.
+func TestSpoolKeepsItsSize(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	centre := offline(t, c)
+	keep(t, centre, people(0, 200)...)
+	centre.Close()
+	bundles := uint64(5)
+	for _, change := range []struct {
+		to, limit int64
+		full      bool
+	}{{0, c.MaxBytes, false}, {1 << 20, 1 << 20, false}, {8 << 10, 8 << 10, true}, {0, 8 << 10, true}, {1 << 20, 1 << 20, false}} {
+		c.MaxBytes = change.to
+		centre := offline(t, c)
+		s, err := centre.Status(t.Context())
+		if err != nil || s.Waiting.Bundles != bundles || s.Waiting.Limit != change.limit {
+			t.Errorf("opened with %d: %+v, want %d bundles, %v", change.to, s.Waiting, bundles, err)
+		}
+		err = centre.Keep(t.Context(), itemsOf(people(900, 1)), func(Kept) error { bundles++; return nil })
+		if errors.As(err, new(*FullError)) != change.full || !change.full && err != nil {
+			t.Errorf("kept with %d: %v", change.to, err)
+		}
+		centre.Close()
+	}
 }
 
 func TestKeys(t *testing.T) {
@@ -305,6 +334,33 @@ func TestBundleRefused(t *testing.T) {
 	ledger.wantCounts(4, 3, 0)
 	if s = status(); len(s.Refused) != 0 {
 		t.Errorf("still set aside: %+v", s.Refused)
+	}
+}
+
+// TestTooLargeForTheServer: a server of the operator's takes small messages only.
+// What fits alone goes alone, and what does not is set aside.
+func TestTooLargeForTheServer(t *testing.T) {
+	t.Parallel()
+	hub := startNATS(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 24 << 10})
+	ledger := &upstream{t: t, dir: t.TempDir(), nats: hub.ClientURL()}
+	ledger.open()
+	t.Cleanup(func() { ledger.shut() })
+	c := config(t)
+	c.Server = hub.ClientURL()
+	centre := offline(t, c)
+	keep(t, centre, people(0, 120)...)
+	order := domain.Freeze{Heading: registration(9000).Heading, District: 208, Mode: domain.Erase, Order: "A/1", By: "x"}
+	for n := range 5000 {
+		order.Persons = append(order.Persons, registration(n).Person)
+	}
+	large := keep(t, centre, order)
+	keep(t, centre, people(120, 40)...)
+	centre.Close()
+	working := run(t, c)
+	working.drained(patience)
+	ledger.wantCounts(160, 0, 0)
+	if s, err := working.Status(t.Context()); err != nil || len(s.Refused) != 1 || s.Refused[0].Bundle != large || s.Refused[0].Code != codeTooLarge {
+		t.Errorf("set aside: %+v, %v", s.Refused, err)
 	}
 }
 

@@ -124,7 +124,7 @@ func (c *Centre) Status(ctx context.Context) (Status, error) {
 	refused := c.spool.listRefused()
 	s := Status{
 		District: c.config.District, Centre: c.config.Centre, Refused: append([]Refused{}, refused...),
-		Waiting: Waiting{Bundles: state.Msgs - min(uint64(len(refused)), state.Msgs), Bytes: state.Bytes, Limit: c.config.MaxBytes, Full: c.folder.waits.Load()},
+		Waiting: Waiting{Bundles: state.Msgs - min(uint64(len(refused)), state.Msgs), Bytes: state.Bytes, Limit: c.spool.limit, Full: c.folder.waits.Load()},
 	}
 	if first, ok, err := c.spool.next(ctx, 0); err != nil {
 		return Status{}, err

@@ -3,6 +3,7 @@ package centre
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -97,4 +98,36 @@ func (s *spool) allVerdicts(ctx context.Context) iter.Seq2[Answer, error] {
 			}
 		}
 	}
+}
+
+// keepSent keeps what is needed to ask for the verdicts of an exchange, in place
+// of the one before it.
+func (s *spool) keepSent(ctx context.Context, x sent) error {
+	b, err := json.Marshal(x)
+	if err != nil {
+		return err
+	}
+	return s.do("sent", func() error {
+		_, err := s.js.Publish(ctx, subjectSent, s.verdictKey.seal(b, subjectSent))
+		return err
+	})
+}
+
+// lastSent returns the last exchange, if there was one.
+func (s *spool) lastSent(ctx context.Context) (x sent, ok bool, err error) {
+	msg, err := s.exchanges.GetLastMsgForSubject(ctx, subjectSent)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return sent{}, false, nil
+	}
+	var b []byte
+	if err == nil {
+		b, err = s.verdictKey.open(msg.Data, msg.Subject)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &x)
+	}
+	if err != nil {
+		return sent{}, false, fmt.Errorf("read what was sent last: %w", err)
+	}
+	return x, true, nil
 }

@@ -34,7 +34,8 @@ func check(s Submission) *Rejection {
 		return first(checkHeading(s.Heading),
 			checkNamed(s),
 			checkChoice("dose", s.Number, doseNumberCodes),
-			checkChoice("reason", s.Reason, reasonCodes))
+			checkChoice("reason", s.Reason, reasonCodes),
+			checkWithdrawn(s))
 	case ReversalRequest:
 		return first(checkHeading(s.Heading),
 			checkNamed(s),
@@ -78,6 +79,18 @@ func checkHeading(h Heading) *Rejection {
 		return reject(CodeBadValue, "at", "the date lies before 2020; check the year")
 	case !h.At.Before(latest):
 		return reject(CodeInFuture, "at", "the date lies beyond this century; check the year")
+	}
+	return nil
+}
+
+// checkWithdrawn holds what a withdrawal says of the dose, which it need not, to
+// what a dose can be.
+func checkWithdrawn(s DoseWithdrawal) *Rejection {
+	if at := s.Given.Start(); s.Given != 0 && (at.Before(earliest) || !at.Before(latest)) {
+		return reject(CodeBadValue, "given", "a dose of this drive was not given on that day; check the year")
+	}
+	if s.Vaccine != 0 {
+		return checkChoice("vaccine", s.Vaccine, vaccineCodes)
 	}
 	return nil
 }

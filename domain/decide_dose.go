@@ -138,6 +138,12 @@ func decideDoseWithdrawal(k Known, r Rules, s DoseWithdrawal) (Event, error) {
 	if !ok {
 		return nil, reject(CodeUnknownDose, "dose", "no %s dose of this person is held", s.Number.Ordinal())
 	}
+	switch {
+	case s.Given != 0 && s.Given != dose.Day:
+		return nil, reject(CodeUnknownDose, "given", "the %s dose that is held is of another day", s.Number.Ordinal())
+	case s.Vaccine != 0 && s.Vaccine != dose.Vaccine:
+		return nil, reject(CodeUnknownDose, "vaccine", "the %s dose that is held is of another vaccine", s.Number.Ordinal())
+	}
 	doses := p.Doses()
 	if latest := doses[len(doses)-1]; latest.Number != s.Number {
 		return nil, reject(CodeNotLatest, "dose", "a later dose stands, the %s; withdraw that one first", latest.Number.Ordinal())

@@ -209,3 +209,25 @@ func TestPersonReadsBack(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, bare)
 	}
 }
+
+// A withdrawal that says day or vaccine takes back that dose, and not the one that
+// stands in its place.
+func TestWithdrawalOfOneDoseOnly(t *testing.T) {
+	t.Parallel()
+	k := domain.Known{Person: vaccinated("2021-06-01")}
+	for _, c := range []struct {
+		given   string
+		vaccine domain.Vaccine
+		field   string
+	}{
+		{"1970-01-01", 0, ""}, {"2021-06-01", 0, ""}, {"2021-06-01", domain.Covaxin, ""}, {"1970-01-01", domain.Covaxin, ""},
+		{"2021-06-02", domain.Covaxin, "given"}, {"2021-06-01", domain.Covishield, "vaccine"},
+	} {
+		s := domain.DoseWithdrawal{Heading: heading("2021-08-01"), Number: 1, Reason: domain.ReasonEnteredInError, Given: day(c.given), Vaccine: c.vaccine}
+		_, err := domain.Decide(k, domain.BuiltInRules(), s, recorded)
+		var reject *domain.Rejection
+		if errors.As(err, &reject); (reject == nil) != (c.field == "") || reject != nil && (reject.Code != domain.CodeUnknownDose || reject.Field != c.field) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

@@ -73,13 +73,17 @@ type RegistrationWithdrawal struct {
 	Reason       Reason
 }
 
-// DoseWithdrawal takes back a person's latest dose, entered in error.
+// DoseWithdrawal takes back a person's latest dose, entered in error. With Given
+// or Vaccine it takes back that dose only, and not another that has come in its
+// place.
 type DoseWithdrawal struct {
 	Heading
 	Person       Reference
 	Registration UUID // instead of Person
 	Number       DoseNumber
 	Reason       Reason
+	Given        Day     // when the dose was given; may be left out, which is 0
+	Vaccine      Vaccine // its vaccine; may be left out
 }
 
 // ReversalRequest asks for a lower status: full to partial, full to

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
@@ -104,10 +105,54 @@ func (s *Store) Access(ctx context.Context, after uint64) iter.Seq2[AuditAccess,
 	return read(ctx, s, s.audit, wanted{after: after, subjects: []string{subjectAccess}}, accessOf)
 }
 
-// FollowAccess is [Store.Access] without an end: it waits for events to come. A
-// connection that is lost is found again, and the reading goes on where it was.
+// FollowAccess is [Store.Access] without an end: it waits for events to come. When a
+// connection that was lost is back, the reading is begun anew where it was, at once:
+// left to itself it might wait some time for an answer of the server that went.
 func (s *Store) FollowAccess(ctx context.Context, after uint64) iter.Seq2[AuditAccess, error] {
-	return read(ctx, s, s.audit, wanted{after: after, subjects: []string{subjectAccess}, follow: true}, accessOf)
+	return func(yield func(AuditAccess, error) bool) {
+		for {
+			reading, end := context.WithCancel(ctx)
+			forget := s.onConnected(end)
+			err := s.followAccess(reading, &after, yield)
+			again := err != nil && reading.Err() != nil && ctx.Err() == nil
+			forget()
+			end()
+			if again {
+				continue
+			}
+			if err != nil {
+				yield(AuditAccess{}, err)
+			}
+			return
+		}
+	}
+}
+
+// followAccess yields events until the reading ends with an error, or the caller has
+// enough.
+func (s *Store) followAccess(ctx context.Context, after *uint64, yield func(AuditAccess, error) bool) error {
+	for a, err := range read(ctx, s, s.audit, wanted{after: *after, subjects: []string{subjectAccess}, follow: true}, accessOf) {
+		if err != nil {
+			return err
+		}
+		*after = a.Sequence
+		if !yield(a, nil) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// onConnected calls do when a connection that was lost is back, until it is told to
+// forget it.
+func (s *Store) onConnected(do func()) (forget func()) {
+	connected := s.nc.StatusChanged(nats.CONNECTED)
+	go func() {
+		for range connected {
+			do()
+		}
+	}()
+	return func() { s.nc.RemoveStatusListener(connected) }
 }
 
 // LastAccess returns the sequence of the last access event, 0 when there is none.

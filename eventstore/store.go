@@ -70,6 +70,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.nc, err = s.connect("bahi ledger", userLedger); err != nil {
 		return err
 	}
+	if err := s.allowed(ctx); err != nil {
+		return err
+	}
 	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		return err
 	}
@@ -78,6 +81,22 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.audit, err = openStream(ctx, s.js, auditConfig(s.config.Replicas))
 	return err
+}
+
+// allowed refuses credentials that may not look at the ledger, such as a centre's. A
+// server does not answer what it does not allow: one would wait for nothing.
+func (s *Store) allowed(ctx context.Context) error {
+	err := s.nc.PublishRequest("$JS.API.STREAM.INFO."+streamLedger, s.nc.NewInbox(), nil)
+	if err == nil {
+		err = s.nc.FlushWithContext(ctx)
+	}
+	if err == nil && errors.Is(s.nc.LastError(), nats.ErrPermissionViolation) {
+		err = s.nc.LastError()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", redacted(s.config.URL), ErrUnreachable, err)
+	}
+	return nil
 }
 
 // Connect opens a further connection to the same server, for a room that has

@@ -49,19 +49,24 @@ var (
 	errWhose        = badValue("whose dose this is cannot be told: the identity cannot be read")
 )
 
-// person is the reference number, where the code of the enrolment is one.
-func (r *recipient) person() domain.Reference {
+// person is the reference number, where the code of the enrolment is one and the
+// identity cannot be read. Otherwise the identity tells who it is, by which other
+// records know the person, too.
+func (r *recipient) person(id domain.PhotoID) domain.Reference {
 	person, wrong := readReference(r.code.text)
-	r.code.unused = wrong != nil
+	if r.code.unused = wrong != nil || id.Type != 0; r.code.unused {
+		return ""
+	}
 	return person
 }
 
 // registration reads the recipient. Its id, which goes by the identity, is also
 // there when the rest cannot be read, and nil when that cannot.
 func (r *recipient) registration(at time.Time, o Options) (s domain.Registration, reject *domain.Rejection) {
+	id := read(&r.identity, &reject, func(did string) (domain.PhotoID, *reason) { return readPhotoID("", did) })
 	s = domain.Registration{
-		PhotoID:  read(&r.identity, &reject, func(did string) (domain.PhotoID, *reason) { return readPhotoID("", did) }),
-		Person:   r.person(),
+		PhotoID:  id,
+		Person:   r.person(id),
 		District: placeOf(&r.district, &r.state, o, &reject),
 		Name:     r.name.text,
 		Mobile:   read(&r.mobile, &reject, readMobile),
@@ -70,7 +75,7 @@ func (r *recipient) registration(at time.Time, o Options) (s domain.Registration
 	}
 	s.At = at
 	if s.PhotoID.Type != 0 {
-		s.ID = divocRegistrationID(s.PhotoID)
+		s.ID = registrationID(s.PhotoID)
 	}
 	r.age.unused = !r.birthDate.isEmpty()
 	switch {
@@ -226,7 +231,7 @@ func (i *Item) judge(s domain.Submission, reject *domain.Rejection, column func(
 
 // namedFields are what a rejection by the ledger may name of a submission from a
 // foreign record.
-var namedFields = [...]string{"at", "person", "registration", "district", "birth_year", "mobile", "photo_id", "centre", "vaccine", "dose"}
+var namedFields = [...]string{"at", "person", "registration", "district", "birth_year", "mobile", "photo_id", "centre", "vaccine", "dose", "given"}
 
 // columns are where a record has those fields, and empty where it has not.
 type columns [len(namedFields)]string

@@ -110,7 +110,7 @@ func (c *call) registration() Item {
 		s.PhotoID = read(&number, &reject, func(number string) (domain.PhotoID, *reason) { return readPhotoID(kind.String(), number) })
 	}
 	if s.PhotoID.Type != 0 {
-		s.ID = ForeignID("cowin", "registration", s.PhotoID.Type.String(), s.PhotoID.Number)
+		s.ID = registrationID(s.PhotoID)
 		c.known = s.ID
 	}
 	s.Group = c.options.groupOf(s.BirthYear, birthYear.column, &reject)

@@ -32,7 +32,8 @@ import (
 //
 // A row that is refused says why in its item, by column, and the next row goes
 // on: no row affects another, and a quotation mark that is never closed costs
-// its own line. Blank rows are skipped. A header that cannot be used is one item,
+// its own line. So does one that is closed in another row: a value over several
+// lines that has the separators of a whole row in it is refused. Blank rows are skipped. A header that cannot be used is one item,
 // and no row is read.
 //
 // One row is held in memory, at most [MaxLine] bytes. When reading fails, the
@@ -84,7 +85,7 @@ func (t *table) row(in *csvRecords, row csvRecord, yield func(Item) bool) bool {
 	if row.reject != nil {
 		return refuse(row.reject.about(""))
 	}
-	if row.quoted && t.holdsRow(row.text) || !t.split(row) {
+	if !t.split(row) || row.quoted && t.holdsTwo() {
 		in.back()
 		return refuse(errQuotes.about(""))
 	}
@@ -102,19 +103,19 @@ func (t *table) row(in *csvRecords, row csvRecord, yield func(Item) bool) bool {
 	return t.rows.read(row.line, t.cells[:len(t.columns)], yield)
 }
 
-// holdsRow tells whether a row over several lines has a whole row within it: then
-// a quotation mark too many in its first line met one that was right, and what
-// lies between is not one value. The first and the last line do not count, for
-// they hold the rest of the row.
-func (t *table) holdsRow(row []byte) bool {
-	const lineEnds = "\r\n"
-	for i := bytes.IndexAny(row, lineEnds); i >= 0; {
-		row = row[i+1:]
-		if i = bytes.IndexAny(row, lineEnds); i >= 0 && bytes.Count(row[:i], []byte{t.delimiter}) >= len(t.columns)-1 {
-			return true
+// holdsTwo tells whether the cells hold delimiters enough for two rows, those in
+// values over several lines counted: then a quotation mark too many in one row met
+// one in another, and what lies between is not one value. Taken as one, the row
+// could give a person of the first line the dose of the last.
+func (t *table) holdsTwo() bool {
+	n, lines := len(t.cells)-1, false
+	for _, cell := range t.cells {
+		if strings.ContainsAny(cell, "\r\n") {
+			n += strings.Count(cell, string(t.delimiter))
+			lines = true
 		}
 	}
-	return false
+	return lines && n >= 2*(len(t.columns)-1)
 }
 
 // split cuts a row into cells, which share one string. It returns false for a

@@ -20,7 +20,7 @@ func mixedRows(n int) (header string, rows []string) {
 	for i := range n {
 		cells := []string{
 			fmt.Sprintf("9%09d-1", i), "Anita Kumari", fmt.Sprintf("9%09d", i), "1958-04-30", "Female", fmt.Sprintf("did:in.gov.uidai.aadhaar:%012d", i),
-			"12 Station Road", "Muzaffarpur", "Bihar", "4120Z001", "2021-03-02", "1", "2", "COVISHIELD", "208001", "Muzaffarpur", "Bihar",
+			"12 Station Road", "Muzaffarpur", "Bihar", fmt.Sprintf("4120Z%03d", i), "2021-03-02", "1", "2", "COVISHIELD", "208001", "Muzaffarpur", "Bihar",
 		}
 		switch random.IntN(4) {
 		case 0:
@@ -85,6 +85,56 @@ func TestMutations(t *testing.T) {
 		for i := 1; i < len(items); i++ {
 			if items[i].Line < items[i-1].Line {
 				t.Fatalf("line %d comes after line %d", items[i].Line, items[i-1].Line)
+			}
+		}
+	})
+}
+
+// TestMarksInTwoRows puts a quotation mark into each of two rows, which may meet.
+// Every other row keeps what it said, and nothing is accepted that no row says:
+// nobody gets the dose of somebody else.
+func TestMarksInTwoRows(t *testing.T) {
+	t.Parallel()
+	header, rows := mixedRows(12)
+	said := map[string]bool{}
+	for _, item := range readCSV(t, header+strings.Join(rows, ""), csvOptions) {
+		said[string(AppendSubmission(nil, item.Submission))] = true
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		one := rapid.IntRange(0, len(rows)-2).Draw(t, "one")
+		other := rapid.IntRange(one+1, len(rows)-1).Draw(t, "other")
+		mutated := slices.Clone(rows)
+		column := rapid.SampledFrom([]int{0, 5, 6, 6, 6, 6, 12, 16}).Draw(t, "column")
+		for _, at := range []int{one, other} {
+			cells := strings.SplitAfter(strings.TrimSuffix(rows[at], "\n"), ",")
+			i := min(column+rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "further"), len(cells)-1)
+			cell := strings.TrimSuffix(cells[i], ",")
+			from := rapid.SampledFrom([]int{0, len(cell)}).Draw(t, "from")
+			cells[i] = cells[i][:from] + `"` + cells[i][from:]
+			mutated[at] = strings.Join(cells, "") + "\n"
+		}
+		accepted := map[string]bool{}
+		items := readAllCSV(t, header+strings.Join(mutated, ""))
+		for _, item := range items {
+			if item.Reject == nil {
+				line := string(AppendSubmission(nil, item.Submission))
+				accepted[line] = true
+				if !said[line] {
+					t.Fatalf("no row says %s", line)
+				}
+			}
+		}
+		if len(items) < 2*len(rows)-2 {
+			t.Fatalf("%d items of %d rows", len(items), len(rows))
+		}
+		for i, row := range rows {
+			if i == one || i == other {
+				continue
+			}
+			for _, item := range readAllCSV(t, header+row) {
+				if line := string(AppendSubmission(nil, item.Submission)); !accepted[line] {
+					t.Fatalf("row %d is lost: %s", i, line)
+				}
 			}
 		}
 	})

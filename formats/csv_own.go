@@ -19,7 +19,7 @@ const (
 // of a freeze.
 var ownColumns = []string{
 	"type", "id", "at", "person", "registration", "restated", "district", "group", "name", "birth_year", "sex", "mobile",
-	"photo_id_type", "photo_id_number", "centre", "vaccine", "batch", "dose", "reason", "to", "request", "decision", "by",
+	"photo_id_type", "photo_id_number", "centre", "vaccine", "batch", "dose", "reason", "to", "request", "decision", "by", "given",
 }
 
 // ownRows makes an item of a row of own columns.
@@ -223,9 +223,16 @@ func (r *ownRows) submission(f *form, seen fieldSet, id domain.UUID) domain.Subm
 	case &registrationWithdrawalForm:
 		return domain.RegistrationWithdrawal{Heading: h, Person: person, Registration: registration, Reason: readField(r, fieldReason, readReason)}
 	case &doseWithdrawalForm:
-		return domain.DoseWithdrawal{
+		s := domain.DoseWithdrawal{
 			Heading: h, Person: person, Registration: registration, Number: readField(r, fieldDose, readDose), Reason: readField(r, fieldReason, readReason),
 		}
+		if seen.has(fieldGiven) {
+			s.Given = domain.DayOf(readField(r, fieldGiven, readDay))
+		}
+		if seen.has(fieldVaccine) {
+			s.Vaccine = readField(r, fieldVaccine, readVaccine)
+		}
+		return s
 	}
 	return domain.ReversalRequest{
 		Heading: h, Person: person, Registration: registration, To: readField(r, fieldTo, readStatus), Reason: readField(r, fieldReason, readReason),

@@ -59,6 +59,12 @@ func AppendSubmission(b []byte, s domain.Submission) []byte {
 		o.who(s.Person, s.Registration)
 		o.dose(s.Number)
 		o.text("reason", s.Reason.String())
+		if s.Given != 0 {
+			o.text("given", s.Given.String())
+		}
+		if s.Vaccine != 0 {
+			o.text("vaccine", s.Vaccine.String())
+		}
 	case domain.ReversalRequest:
 		head("reversal_request", s.Heading)
 		o.who(s.Person, s.Registration)

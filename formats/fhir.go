@@ -34,7 +34,7 @@ func ReadFHIR(r io.Reader, o Options) iter.Seq2[Item, error] {
 			return !slices.ContainsFunc(items, func(i Item) bool { return !yield(i, nil) })
 		}
 		b := bundle{options: o}
-		for rec, err := range records(r, "entry", looksLikeFHIR) {
+		for rec, err := range records(r, "entry", isRecordOfFHIR) {
 			if err != nil {
 				yield(Item{}, err)
 				return
@@ -62,6 +62,15 @@ func ReadFHIR(r io.Reader, o Options) iter.Seq2[Item, error] {
 }
 
 func looksLikeFHIR(text string) bool { return hasMember(text, "resourceType", "resource", "entry") }
+
+// isRecordOfFHIR tells what can follow a broken record: of a Bundle, whose
+// resources have others within them, an entry.
+func isRecordOfFHIR(text string, inBundle bool) bool {
+	if inBundle {
+		return hasMember(text, "resource")
+	}
+	return looksLikeFHIR(text)
+}
 
 // bundle is a Bundle on its way to submissions, or a resource alone.
 type bundle struct {
@@ -96,11 +105,14 @@ func (b *bundle) add(rec record) []Item {
 	root := openRecord(rec.text)
 	if rec.closes {
 		b.line = rec.line
-		return b.close(root.at("type").text())
+		return b.close(root)
 	}
 	res := &resource{node: root, line: rec.line}
 	if within := root.at("resource"); within.is() {
 		res.node, res.fullURL = &node{value: within.value}, root.at("fullUrl").text()
+	}
+	if twice, found := root.twice(); found {
+		return b.refuse(rec.line, twiceThere(twice))
 	}
 	res.kind = res.node.at("resourceType").text()
 	switch res.kind {
@@ -123,6 +135,8 @@ func (b *bundle) passOver(res *resource, method string) []Item {
 	case method == "DELETE":
 		return b.refuse(res.line, rejection(domain.CodeNotSupported, "request.method",
 			"nothing is deleted; an Immunization is withdrawn by its status entered-in-error"))
+	case b.list != 0 && (res.kind == "Bundle" || res.node.at("entry").is()):
+		return b.refuse(res.line, rejection(domain.CodeNotSupported, "resource", "a Bundle within a Bundle is not read; send it by itself"))
 	case b.list != 0:
 		drop(&b.others, cmp.Or(res.kind, "entry"))
 		return nil
@@ -132,8 +146,12 @@ func (b *bundle) passOver(res *resource, method string) []Item {
 	return b.refuse(res.line, rejection(domain.CodeNotSupported, "resourceType", "of resources that stand alone, Immunization and Patient are read"))
 }
 
-// close takes the type of the Bundle, which comes after its entries or before.
-func (b *bundle) close(kind string) []Item {
+// close takes the members of the Bundle beside its entries.
+func (b *bundle) close(root *node) []Item {
+	kind := root.at("type").text()
+	if twice, found := root.twice(); found {
+		return append(b.refuse(b.line, twiceThere(twice)), b.refuseAll(twiceThere(twice))...)
+	}
 	switch kind {
 	case "", "collection", "transaction", "batch", "message", "document", "searchset":
 		return nil

@@ -36,11 +36,20 @@ func (b *bundle) immunization(res *resource) Item {
 	dose.At = read(&when, &reject, readDay)
 	own := ownName(n)
 	columns := map[string]*node{
-		"person": n.at("patient"), "registration": n.at("patient"), "at": occurrence(n), "dose": n.at("protocolApplied"),
+		"person": n.at("patient"), "registration": n.at("patient"), "at": occurrence(n), "given": occurrence(n), "dose": n.at("protocolApplied"),
 		"vaccine": n.at("vaccineCode"), "batch": n.at("lotNumber"), "centre": n.at("performer"), "district": n.at("location"),
 	}
 	if !stands {
-		s := domain.DoseWithdrawal{Person: dose.Person, Registration: dose.Registration, Number: dose.Number, Reason: domain.ReasonEnteredInError}
+		if n.at("vaccineCode").is() {
+			dose.Vaccine = productOf(n, &reject)
+		}
+		s := domain.DoseWithdrawal{
+			Person: dose.Person, Registration: dose.Registration, Number: dose.Number, Reason: domain.ReasonEnteredInError,
+			Vaccine: dose.Vaccine,
+		}
+		if !dose.At.IsZero() {
+			s.Given = dose.Day()
+		}
 		if s.At = dose.At; who.rank > 0 {
 			s.ID = ForeignID("fhir", "dose_withdrawal", doseID("fhir", dose, own...).String())
 		}

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,9 @@ type whose struct {
 }
 
 var (
-	errNobody    = &reason{domain.CodeMissingField, "whose dose this is cannot be told: neither a Patient is there, nor a reference or identifier with a system"}
+	errNobody      = &reason{domain.CodeMissingField, "whose dose this is cannot be told: neither a Patient is there, nor a reference or identifier with a system"}
+	errWhichServer = &reason{domain.CodeMissingField, "a reference such as Patient/17 tells the person only together with whose server it is of; " +
+		"name district and centre for the whole file, or send the Patient with a photo ID"}
 	errNoPhotoID = &reason{domain.CodeMissingField, "the Patient has no identifier that is known for a photo ID; give its type, such as PPN, DL or ADN, or the name of the document as the type's text"}
 	errNoPhone   = &reason{domain.CodeMissingField, "the Patient has no phone among its telecom"}
 )
@@ -25,22 +28,19 @@ var (
 // comes first is best:
 //
 //  1. an identifier that is a reference number of this ledger,
-//  2. an identifier that the reference itself carries,
-//  3. where the reference leads: an address, or type and id on the centre's server,
-//  4. an identifier of the Patient, a photo ID before others,
+//  2. a photo ID, of the Patient or of the reference itself, by which records of
+//     every format mean the same person,
+//  3. another identifier with a system, of the reference or of the Patient,
+//  4. where the reference leads: an address, or type and id on the centre's server,
 //  5. a name that holds within its Bundle, by which the Patient may be found later.
-//
-// The next Immunization of the person has to name the same, so a Patient alone is
-// named by its id, as references to it will do.
 func (b *bundle) whose(ref *node, p *resource) whose {
-	own := ref.at("identifier")
-	var identifiers []*node
-	patient := &node{}
+	own, patient := ref.at("identifier"), &node{}
 	if p != nil {
 		patient = p.node
-		identifiers = patient.at("identifier").each()
 	}
-	for _, i := range append([]*node{own}, identifiers...) {
+	all := append(slices.Clone(patient.at("identifier").each()), own)
+	id := photoIDAmong(all)
+	for _, i := range all {
 		if !isBeneficiary(i) {
 			continue
 		}
@@ -49,61 +49,52 @@ func (b *bundle) whose(ref *node, p *resource) whose {
 			return whose{rank: 1, reject: wrong.about(i.at("value").path())}
 		}
 		i.taken = true
-		return whose{rank: 1, person: person, registration: ForeignID("fhir", "registration", "beneficiary", string(person))}
+		registration := ForeignID("fhir", "registration", "beneficiary", string(person))
+		if id.Type != 0 {
+			registration = registrationID(id)
+		}
+		return whose{rank: 1, person: person, registration: registration}
 	}
-	named := func(rank int, parts ...string) whose {
-		return whose{rank: rank, registration: ForeignID("fhir", "registration", parts...)}
+	if id.Type != 0 {
+		return whose{rank: 2, registration: registrationID(id)}
 	}
-	if parts, ok := identifierParts(own); ok {
-		own.taken = true
-		return named(2, parts...)
+	for _, i := range append([]*node{own}, all...) {
+		system, value := i.at("system").peek(), i.at("value").peek()
+		if _, isPhotoID := photoIDKind(i); !isPhotoID && system != "" && value != "" {
+			i.taken = true
+			return whose{rank: 3, registration: ForeignID("fhir", "registration", "identifier", system, value)}
+		}
 	}
-	name := ref.at("reference").text()
-	name, _, _ = strings.Cut(name, "/_history/")
-	if name == "" && !own.is() && patient.at("id").is() {
-		name = "Patient/" + patient.at("id").text()
+	name, _, _ := strings.Cut(ref.at("reference").text(), "/_history/")
+	if patientID := patient.at("id").text(); name == "" && patientID != "" {
+		name = "Patient/" + patientID
 	}
-	local := strings.HasPrefix(name, "#") || strings.HasPrefix(name, "urn:")
-	if name != "" && !local {
-		return named(3, b.address(name)...)
+	switch {
+	case name == "" || strings.HasPrefix(name, "#"):
+		return whose{reject: errNobody.about(ref.path())}
+	case strings.HasPrefix(name, "urn:"):
+		return whose{rank: 5, registration: ForeignID("fhir", "registration", "reference", name)}
+	case strings.Contains(name, "://"):
+		return whose{rank: 4, registration: ForeignID("fhir", "registration", "reference", name)}
+	case b.options.District == 0 || b.options.Centre == "":
+		return whose{reject: errWhichServer.about(ref.path())}
 	}
-	for _, photoIDs := range []bool{true, false} {
-		for _, i := range identifiers {
-			if parts, ok := identifierParts(i); ok && (parts[0] == "photo ID") == photoIDs {
+	// Other servers have other patients of that id.
+	return whose{rank: 4, registration: ForeignID("fhir", "registration",
+		"reference", strconv.Itoa(int(b.options.District)), b.options.Centre, name)}
+}
+
+// photoIDAmong returns the first photo ID that can be read, or none.
+func photoIDAmong(identifiers []*node) domain.PhotoID {
+	for _, i := range identifiers {
+		if kind, ok := photoIDKind(i); ok && !isBeneficiary(i) {
+			if id, wrong := readPhotoID(kind, i.at("value").peek()); wrong == nil {
 				i.taken = true
-				return named(4, parts...)
+				return id
 			}
 		}
 	}
-	switch {
-	case strings.HasPrefix(name, "urn:"):
-		return named(5, "reference", name)
-	case patient.at("id").is() && !strings.HasPrefix(name, "#"):
-		return named(5, b.address("Patient/"+patient.at("id").text())...)
-	}
-	return whose{reject: errNobody.about(ref.path())}
-}
-
-// address makes parts of a literal reference. A relative one counts on the
-// server of a centre only: other servers have other patients of that id.
-func (b *bundle) address(reference string) []string {
-	if strings.Contains(reference, "://") {
-		return []string{"reference", reference}
-	}
-	return []string{"reference", strconv.Itoa(int(b.options.District)), b.options.Centre, reference}
-}
-
-// identifierParts makes parts of an identifier that tells people apart: a photo
-// ID, whatever system it is said to be of, or one with a system.
-func identifierParts(i *node) ([]string, bool) {
-	if kind, ok := photoIDKind(i); ok {
-		if id, wrong := readPhotoID(kind, i.at("value").peek()); wrong == nil {
-			return []string{"photo ID", id.Type.String(), id.Number}, true
-		}
-		return nil, false
-	}
-	system, value := i.at("system").peek(), i.at("value").peek()
-	return []string{"identifier", system, value}, system != "" && value != ""
+	return domain.PhotoID{}
 }
 
 // isBeneficiary tells an identifier that is a reference number of this ledger by

@@ -41,39 +41,63 @@ func whoOf(t *testing.T, input string, o Options) (registered, named domain.UUID
 	return registered, named
 }
 
-// TestPatientAndDoseMeet: whatever they call each other, a dose in the Bundle of
-// its Patient names the registration, and a later one that calls the Patient the
-// same names it too.
+// TestPatientAndDoseMeet: however they name each other, a dose in the Bundle of its
+// Patient names the registration, and that goes by the photo ID, so that records
+// of other formats name it, too.
 func TestPatientAndDoseMeet(t *testing.T) {
 	t.Parallel()
 	ref := func(patient string) string { return swap(fhirDose, `{"reference":"Patient/p1"}`, patient) }
-	for _, c := range []struct {
-		name, bundle, later string
-		alone               bool // the Patient alone is registered under the same name
-	}{
-		{"type and id", inBundle("", fhirPatient, "", fhirDose), fhirDose, true},
-		{"the dose first", inBundle("", fhirDose, "", fhirPatient), fhirDose, true},
-		{"a version", inBundle("", fhirPatient, "", ref(`{"reference":"Patient/p1/_history/3"}`)), fhirDose, true},
-		{"an address", inBundle("https://a.example/fhir/Patient/p1", fhirPatient, "", ref(`{"reference":"https://a.example/fhir/Patient/p1"}`)),
-			ref(`{"reference":"https://a.example/fhir/Patient/p1/_history/3"}`), false},
-		{"an identifier", inBundle("", fhirPatient, "", ref(`{"identifier":{"system":"https://example.org/mrn","value":"17"}}`)),
-			ref(`{"reference":"Patient/elsewhere","identifier":{"system":"https://example.org/mrn","value":"17"}}`), false},
-		{"a photo ID", inBundle("", fhirPatient, "", ref(`{"identifier":{"type":{"text":"Passport"},"value":"K1234567"}}`)),
-			ref(`{"identifier":{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"PPN"}]},"value":"k 1234567"}}`), false},
-		{"a name of the Bundle's own", inBundle("urn:uuid:1", fhirPatient, "urn:uuid:2", ref(`{"reference":"urn:uuid:1"}`)),
-			inBundle("urn:uuid:7", fhirPatient, "", ref(`{"reference":"urn:uuid:7"}`)), false},
-		{"within", swap(ref(`{"reference":"#p1"}`), `"status"`, `"contained":[`+fhirPatient+`],"status"`),
-			inBundle("urn:uuid:7", fhirPatient, "", ref(`{"reference":"urn:uuid:7"}`)), false},
+	want := registrationID(domain.PhotoID{Type: domain.Passport, Number: "K1234567"})
+	for _, c := range []struct{ name, input string }{
+		{"alone", fhirPatient},
+		{"type and id", inBundle("", fhirPatient, "", fhirDose)},
+		{"the dose first", inBundle("", fhirDose, "", fhirPatient)},
+		{"a version", inBundle("", fhirPatient, "", ref(`{"reference":"Patient/p1/_history/3"}`))},
+		{"an address", inBundle("https://a.example/fhir/Patient/p1", fhirPatient, "", ref(`{"reference":"https://a.example/fhir/Patient/p1"}`))},
+		{"an identifier", inBundle("", fhirPatient, "", ref(`{"identifier":{"system":"https://example.org/mrn","value":"17"}}`))},
+		{"a photo ID", inBundle("", fhirPatient, "", ref(`{"identifier":{"type":{"text":"Passport"},"value":"K1234567"}}`))},
+		{"a photo ID alone", ref(`{"identifier":{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"PPN"}]},"value":"k 1234567"}}`)},
+		{"a name of the Bundle's own", inBundle("urn:uuid:1", fhirPatient, "urn:uuid:2", ref(`{"reference":"urn:uuid:1"}`))},
+		{"within", swap(ref(`{"reference":"#p1"}`), `"status"`, `"contained":[`+fhirPatient+`],"status"`)},
+		{"CoWIN", `{"register":{"name":"Mohan Lal","birth_year":"1950","gender_id":1,"mobile_number":"9000000005","photo_id_type":8,"photo_id_number":"K1234567"},` +
+			`"vaccinate":{"center_id":208001,"vaccine":"COVISHIELD","vaccine_batch":"4120Z001","dose":1,"dose1_date":"06-03-2021"}}`},
 	} {
-		registered, named := whoOf(t, c.bundle, foreignOptions)
-		if registered == (domain.UUID{}) || registered != named {
+		registered, named := whoOf(t, c.input, foreignOptions)
+		if registered != want && registered != (domain.UUID{}) || named != want && named != (domain.UUID{}) || registered == named && named == (domain.UUID{}) {
 			t.Errorf("%s: registered as %s, and the dose is of %s", c.name, registered, named)
 		}
-		if _, later := whoOf(t, c.later, foreignOptions); later != registered {
-			t.Errorf("%s: registered as %s, and the later dose is of %s", c.name, registered, later)
+	}
+}
+
+// A reference within a server names nobody, unless it is said whose server.
+func TestReferenceOfNoServer(t *testing.T) {
+	t.Parallel()
+	for _, o := range []Options{{District: 208}, {Centre: "208001"}} {
+		items := readForeign(t, []byte(fhirDose), o)
+		if len(items) != 1 || items[0].Reject == nil || items[0].Reject.Field != "patient" || items[0].Reject.Code != domain.CodeMissingField {
+			t.Errorf("%+v: %+v", o, items)
 		}
-		if alone, _ := whoOf(t, fhirPatient, foreignOptions); (alone == registered) != c.alone {
-			t.Errorf("%s: registered as %s, and alone as %s", c.name, registered, alone)
+	}
+}
+
+// A corrected record of a dose is another submission, whichever part of it was
+// corrected; the same one written in another zone is the same.
+func TestCorrectedDoseIsAnother(t *testing.T) {
+	t.Parallel()
+	id := func(input string) string {
+		items := readForeign(t, []byte(input), foreignOptions)
+		return items[len(items)-1].ID
+	}
+	dated := swap(fhirDose, "2021-03-06", "2021-03-06T10:00:00+05:30")
+	if id(dated) != id(swap(fhirDose, "2021-03-06", "2021-03-06T04:30:00Z")) {
+		t.Error("another zone makes another dose")
+	}
+	for _, c := range [][3]string{
+		{dated, "T10:00", "T11:00"}, {fhirDose, "4120Z001", "4120Z002"}, {fhirDose, "Covishield", "Covaxin"}, {fhirDose, "Int\":1", "Int\":2"},
+		{nextDIVOC, "NEXT", "OTHER"}, {nextDIVOC, `"2021-03-02"`, `"2021-03-02T10:00:00Z"`}, {nextCoWIN, "100001", "100002"}, {nextCoWIN, "NEXT", "OTHER"},
+	} {
+		if id(c[0]) == id(swap(c[0], c[1], c[2])) {
+			t.Errorf("%s for %s is the same dose", c[2], c[1])
 		}
 	}
 }
@@ -218,4 +242,55 @@ func benchmarkForeign(b *testing.B, input []byte) {
 		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "submissions/s")
+}
+
+// What a Bundle says twice, or holds within it, is refused and not passed over;
+// and nothing within a broken record is taken for one.
+func TestNothingFromWithin(t *testing.T) {
+	t.Parallel()
+	whole := inBundle("", fhirPatient, "", fhirDose)
+	within := swap(fhirDose, `"status"`, `"contained":[`+fhirPatient+`,`+fhirPatient+`],"status"`)
+	pair := `{"register":{"name":"Mohan Lal","birth_year":"1950","gender_id":1,"mobile_number":"9000000005","photo_id_type":8,"photo_id_number":"K1234567"},"vaccinate":{"dose":1},,}`
+	for _, c := range []struct {
+		name, input string
+		code        domain.Code
+	}{
+		{"type twice", swap(whole, `"type":"collection"`, `"type":"collection","type":"history"`), domain.CodeBadJSON},
+		{"entry twice", strings.TrimSuffix(whole, "]}") + `],"entry":[{"resource":` + fhirDose + `}]}`, domain.CodeBadJSON},
+		{"resource twice", inBundle("", fhirDose+`,"resource":`+fhirDose), domain.CodeBadJSON},
+		{"a Bundle as a resource", inBundle("", whole), domain.CodeNotSupported},
+		{"a Bundle as an entry", `{"resourceType":"Bundle","entry":[` + whole + `]}`, domain.CodeNotSupported},
+		{"a broken record", strings.TrimSuffix(within, "}") + ",,}", domain.CodeBadJSON},
+		{"a broken entry", inBundle("", strings.TrimSuffix(within, "}")+",,}"), domain.CodeBadJSON},
+		{"a broken request", inBundle("", fhirPatient+`,"request":{"method":"PUT",}`), domain.CodeBadJSON},
+		{"a broken record over lines", "{\n\"resourceType\":\"Immunization\",\n\"contained\":[\n" + fhirPatient + ",\n" + fhirPatient + "\n],,\n}", domain.CodeBadJSON},
+		{"a broken pair", pair, domain.CodeBadJSON},
+	} {
+		items := readForeign(t, []byte(c.input), foreignOptions)
+		found := false
+		for _, item := range items {
+			item.hold(t)
+			if item.Submission != nil {
+				t.Errorf("%s: accepted %s", c.name, AppendSubmission(nil, item.Submission))
+			}
+			found = found || item.Reject != nil && item.Reject.Code == c.code
+		}
+		if !found {
+			t.Errorf("%s: not %s: %+v", c.name, c.code, items)
+		}
+	}
+}
+
+// Nesting without end is stepped over once.
+func TestDeepNestingIsCheap(t *testing.T) {
+	t.Parallel()
+	for _, junk := range []string{`{"a":`, `{"a":[`, `[{`, `,{"a":`, `{"a":{},`, "\n{\"a\":"} {
+		s := splitter{in: strings.NewReader(`[{"recipient":` + strings.Repeat(junk, 100_000)), looks: isRecordOfFHIR, usual: 4 << 10, line: 1}
+		for ok := true; ok; {
+			_, ok = s.next()
+		}
+		if s.vain > MaxRecord+2*maxInVain*s.stepped {
+			t.Errorf("%q: %d bytes are looked at for %d", junk, s.vain, s.stepped)
+		}
+	}
 }

@@ -38,13 +38,14 @@ const (
 	fieldPersons
 	fieldRegistration
 	fieldRestated
+	fieldGiven
 	fieldCount
 )
 
 var fieldNames = [fieldCount]string{
 	"type", "id", "at", "person", "district", "group", "name", "birth_year", "sex", "mobile", "photo_id",
 	"centre", "vaccine", "batch", "dose", "reason", "to", "request", "decision", "by", "groups", "standing", "mode", "order",
-	"persons", "registration", "restated",
+	"persons", "registration", "restated", "given",
 }
 
 func (f field) String() string { return fieldNames[f] }
@@ -107,6 +108,8 @@ func fieldNamed(name string) (field, bool) {
 		return fieldRegistration, true
 	case "restated":
 		return fieldRestated, true
+	case "given":
+		return fieldGiven, true
 	}
 	return 0, false
 }
@@ -161,7 +164,7 @@ var (
 	}
 	doseWithdrawalForm = form{
 		required: everyForm | setOf(fieldPerson, fieldDose, fieldReason),
-		optional: setOf(fieldRegistration),
+		optional: setOf(fieldRegistration, fieldGiven, fieldVaccine),
 		read:     (*row).doseWithdrawal,
 	}
 	reversalRequestForm = form{

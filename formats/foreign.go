@@ -3,6 +3,8 @@ package formats
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strconv"
+	"time"
 
 	"bahi/domain"
 )
@@ -35,25 +37,25 @@ func appendPart(b []byte, part string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(part))), part...)
 }
 
-// divocRegistrationID is the id of the registration that a record of DIVOC
-// states. It goes by the photo ID, of which each belongs to one person: a list of
-// pre-enrolments knows no code of the enrolment yet, and a second certificate
-// may carry another one. The number is to be as [domain.Normalise] leaves it.
-func divocRegistrationID(id domain.PhotoID) domain.UUID {
-	return ForeignID("divoc", "registration", id.Type.String(), id.Number)
+// registrationID is the id of the registration that a foreign record states, of
+// whichever system. It goes by the photo ID, of which each belongs to one person,
+// so that a certificate of DIVOC, a Patient of FHIR and a call of CoWIN mean the
+// same one. The number is to be as [domain.Normalise] leaves it.
+func registrationID(id domain.PhotoID) domain.UUID {
+	return ForeignID("person", "registration", id.Type.String(), id.Number)
 }
 
-// doseID is the id of the dose of a foreign record: whose it is, its number, day
-// and vaccine, by which the ledger knows a dose, and what else the system calls
-// the record by. The same record again is so the same submission, also after the
-// dose was withdrawn; a corrected one is another, which the ledger takes once the
-// first is withdrawn.
+// doseID is the id of the dose of a foreign record: all that it says, and what
+// else the system calls the record by. The same record again is so the same
+// submission, also after the dose was withdrawn; a corrected one is another, which
+// the ledger takes once the first is withdrawn.
 func doseID(system string, s domain.DoseGiven, own ...string) domain.UUID {
 	whose := string(s.Person)
 	if whose == "" {
 		whose = s.Registration.String()
 	}
-	return ForeignID(system, "dose", append([]string{whose, s.Number.String(), s.Day().String(), s.Vaccine.String()}, own...)...)
+	content := []string{whose, s.Number.String(), s.At.UTC().Format(time.RFC3339Nano), s.Vaccine.String(), s.Batch, s.Centre, strconv.Itoa(int(s.District))}
+	return ForeignID(system, "dose", append(content, own...)...)
 }
 
 // reason is why a foreign value cannot be read. Its sentence never repeats the

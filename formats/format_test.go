@@ -101,7 +101,7 @@ func TestWhatARecordLeavesUnsaid(t *testing.T) {
 		field string
 	}{
 		{nextDIVOC, domain.CodeUnknownDistrict, "recipient.address.district"},
-		{nextFHIR, domain.CodeMissingField, "performer"},
+		{nextFHIR, domain.CodeMissingField, "patient"},
 		{nextCoWIN, domain.CodeMissingField, ""},
 	} {
 		items := readForeign(t, []byte(c.input), Options{})

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"iter"
@@ -34,15 +35,16 @@ type record struct {
 // nesting that was counted is worth nothing: a brace may be missing, or a quote,
 // and everything behind it is turned inside out. So what follows is taken as
 // part of the broken record until something stands there that is a record beyond
-// doubt: an object that is whole and looks like one (see looks), or anything
-// that begins a line no deeper indented than the broken record's own. The broken
-// record is reported once, with its line.
+// doubt: an object that is whole, looks like one (see looks) and stands where no
+// part of the broken one can (see [splitter.between]), or anything that begins a
+// line no deeper indented than the broken record's own. The broken record is
+// reported once, with its line. What stands within it is never given.
 //
-// It holds one record in memory, and looks at no byte of a record more often
-// than the depth of nesting that is allowed.
+// It holds one record in memory. What it looks at in vain is bounded by what it
+// has stepped over.
 type splitter struct {
-	list  string            // the member of an object that lists records: entry, of a Bundle
-	looks func(string) bool // tells a record by its members
+	list  string                  // the member of an object that lists records: entry, of a Bundle
+	looks func(string, bool) bool // tells a record by its members, and whether it is in such a list
 
 	in    io.Reader
 	buf   []byte // what is read and not taken yet is buf[from:]
@@ -55,8 +57,15 @@ type splitter struct {
 	margin bool // nothing else stood on that line
 	fresh  bool // nothing but blanks and brackets stood on that line
 
-	lost       bool // what is next belongs to a broken record …
-	lostIndent int  // … whose first line was indented so far
+	lost       bool   // what is next belongs to a broken record …
+	lostIndent int    // … whose first line was indented so far
+	lostFlat   bool   // … and which goes on over lines that are not indented further
+	anew       bool   // it is over, by what begins a line
+	nest       []byte // brackets of it that are open, as far as they can be told
+	deeper     int    // brackets beyond those
+	before     byte   // the last byte that is no blank
+	vain       int    // bytes looked at in vain …
+	stepped    int    // … and stepped over
 
 	open   int    // lists of the top level that are open
 	lists  int    // lists within objects, so far
@@ -66,7 +75,7 @@ type splitter struct {
 
 // records splits an input. When reading fails, the last pair carries the error
 // and no record; what was read of an unfinished record is not used.
-func records(r io.Reader, list string, looks func(string) bool) iter.Seq2[record, error] {
+func records(r io.Reader, list string, looks func(string, bool) bool) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		s := splitter{in: decoded(r), list: list, looks: looks, usual: 4 << 10, line: 1, margin: true, fresh: true}
 		for {
@@ -88,7 +97,7 @@ func records(r io.Reader, list string, looks func(string) bool) iter.Seq2[record
 // record that cannot be read is an item, too.
 func readRecords(r io.Reader, looks func(string) bool, read func(record) []Item) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
-		for rec, err := range records(r, "", looks) {
+		for rec, err := range records(r, "", func(text string, _ bool) bool { return looks(text) }) {
 			if err != nil {
 				yield(Item{}, err)
 				return
@@ -118,12 +127,15 @@ func (s *splitter) next() (record, bool) {
 		if !ok {
 			return s.end()
 		}
-		if s.lost && s.fresh && s.indent <= s.lostIndent && !strings.ContainsRune(blanks+brackets, rune(c)) {
+		if s.lost && s.fresh && s.indent <= s.lostIndent && !(s.lostFlat && (c != '{' || !s.between())) && !strings.ContainsRune(blanks+brackets, rune(c)) {
+			s.lost, s.anew = false, true
+		}
+		if s.lost && c == ']' && s.head != "" && s.innermost() == 0 {
 			s.lost = false
 		}
 		rec, found := record{}, false
 		switch {
-		case c == '{':
+		case c == '{' && (!s.lost || s.between() && s.vain <= MaxRecord+maxInVain*s.stepped):
 			rec, found = s.object()
 		case strings.IndexByte(blanks+",", c) >= 0, s.lost:
 			s.take(1)
@@ -155,19 +167,25 @@ func (s *splitter) end() (record, bool) {
 
 // object takes the object that begins here or, if it is broken, its first brace.
 func (s *splitter) object() (record, bool) {
-	text, end, reject := s.scan("{", s.list)
+	list := s.list
+	if s.head != "" && !s.anew { // a list within a list is none of ours
+		list = ""
+	}
+	s.anew = false
+	text, end, reject := s.scan("{", list)
 	rec := record{text: text, line: s.line}
 	if s.head != "" {
 		rec.list = s.lists
 	}
 	switch wasLost := s.lost; {
 	case reject != nil:
+		s.usual = 512 // what is broken is seldom broken once
 		rec = s.broken(reject)
 		s.take(1)
 		return rec, !wasLost
 	case end == objectClosed:
 		s.take(len(text))
-		s.lost = wasLost && !s.looks(text)
+		s.lost = wasLost && !s.looks(text, s.head != "")
 		return rec.checked(), !s.lost
 	case end == listOpened:
 		s.head, s.headAt = text, s.line
@@ -208,6 +226,10 @@ func (r record) checked() record {
 func (s *splitter) broken(reject *domain.Rejection) record {
 	if !s.lost {
 		s.lost, s.lostIndent = true, s.indent
+		first, second, _ := strings.Cut(string(s.buf[s.from:min(s.from+256, len(s.buf))]), "\n")
+		indent := len(second) - len(strings.TrimLeft(second, " \t"))
+		s.lostFlat = strings.Trim(first, blanks) == "{" && indent <= s.indent
+		s.nest, s.deeper = s.nest[:0], 0
 	}
 	rec := record{line: s.line, reject: reject}
 	if s.head != "" {
@@ -247,6 +269,7 @@ func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) 
 		cutOff := scan.at+len("false") > len(text)
 		switch {
 		case cutOff && len(text) == MaxRecord:
+			s.vain += scan.at
 			return "", 0, rejection(domain.CodeTooLong, "", "a record has at most %d bytes", MaxRecord)
 		case cutOff && len(text) < len(rest):
 		case cutOff && s.fill():
@@ -255,6 +278,7 @@ func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) 
 			s.from = len(s.buf)
 			return "", 0, nil
 		default:
+			s.vain += scan.at
 			return "", 0, rejection(domain.CodeBadJSON, "", "the record is not one JSON object; it stops being one on line %d",
 				s.line+strings.Count(text[:scan.at], "\n"))
 		}
@@ -339,7 +363,11 @@ func (s *splitter) fill() bool {
 
 // take steps over n bytes that are there, and counts lines.
 func (s *splitter) take(n int) {
+	s.stepped += n
 	for _, c := range s.buf[s.from : s.from+n] {
+		if s.lost {
+			s.track(c)
+		}
 		switch {
 		case c == '\n':
 			s.line++
@@ -353,6 +381,49 @@ func (s *splitter) take(n int) {
 		}
 	}
 	s.from += n
+}
+
+// maxInVain is how many bytes may be looked at in vain for one that is stepped
+// over.
+const maxInVain = maxDepth
+
+// track follows the brackets of a broken record, those in its texts as well, for
+// where a text ends nobody knows. One that does not fit closes what it finds.
+func (s *splitter) track(c byte) {
+	switch c {
+	case ' ', '\t', '\r', '\n':
+		return
+	case '{', '[':
+		if len(s.nest) < 4*maxDepth {
+			s.nest = append(s.nest, c)
+		} else {
+			s.deeper++
+		}
+	case '}', ']':
+		if s.deeper > 0 {
+			s.deeper--
+		} else if i := bytes.LastIndexByte(s.nest, c-2); i >= 0 { // { and } are two apart, and so are [ and ]
+			s.nest = s.nest[:i]
+		}
+	}
+	s.before = c
+}
+
+// innermost is the bracket of a broken record that was opened last, and 0 when
+// none is open.
+func (s *splitter) innermost() byte {
+	if len(s.nest) == 0 {
+		return 0
+	}
+	return s.nest[len(s.nest)-1]
+}
+
+// between tells whether an object that begins here can be no part of the broken
+// record before it: it is no member's value, and stands in no list of that record.
+// Entries of a list are known by their members, so they may follow what has left a
+// list open.
+func (s *splitter) between() bool {
+	return s.before != ':' && (s.head != "" || s.innermost() != '[')
 }
 
 // What may stand between two records: blanks, and what ends the one before.

@@ -17,7 +17,7 @@ import (
 func split(t *testing.T, r io.Reader) []string {
 	t.Helper()
 	var got []string
-	for rec, err := range records(r, "entry", func(text string) bool { return strings.HasPrefix(text, `{"rec"`) }) {
+	for rec, err := range records(r, "entry", func(text string, _ bool) bool { return strings.HasPrefix(text, `{"rec"`) }) {
 		switch {
 		case err != nil:
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestSplit(t *testing.T) {
 		{"a broken entry", "{\"entry\":[{\"rec\":1},{\"rec\":tru},{\"rec\":3}],\"total\":3}",
 			[]string{`1 in 1 {"rec":1}`, "1 bad_json", `1 in 1 {"rec":3}`, `1 closes 1 {"entry":[],"total":3}`}},
 		{"a broken entry at the end", "{\"entry\":[{\"rec\":1},{\"rec\":tru}]}\n{\"entry\":[{\"rec\":2}]}",
-			[]string{`1 in 1 {"rec":1}`, "1 bad_json", `2 in 2 {"rec":2}`, `2 closes 2 {"entry":[]}`}},
+			[]string{`1 in 1 {"rec":1}`, "1 bad_json", `1 closes 1 {"entry":[]}`, `2 in 2 {"rec":2}`, `2 closes 2 {"entry":[]}`}},
 		{"a broken end", "{\"entry\":[{\"rec\":1}],\"total\":tru}\n{\"rec\":2}", []string{`1 in 1 {"rec":1}`, "1 bad_json", `2 {"rec":2}`}},
 		{"nested too deep", strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100) + "\n{\"rec\":2}", []string{"1 bad_json", `2 {"rec":2}`}},
 		{"too long", "[" + long + ",{\"rec\":2}]", []string{"1 too_long", `1 {"rec":2}`}},
@@ -184,7 +184,7 @@ func BenchmarkSplitBroken(b *testing.B) {
 			input := large + strings.Repeat(junk, (1<<20)/len(junk))
 			b.SetBytes(int64(len(input)))
 			for b.Loop() {
-				for _, err := range records(strings.NewReader(input), "entry", looksLikeFHIR) {
+				for _, err := range records(strings.NewReader(input), "entry", isRecordOfFHIR) {
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -433,3 +433,22 @@ func TestReadNDJSONNaming(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// A withdrawal may say which dose it means beyond the number.
+func TestWithdrawalOfOneDose(t *testing.T) {
+	t.Parallel()
+	line := strings.TrimSuffix(samples[4], "}") + `,"given":"2021-03-06","vaccine":"COVAXIN"}`
+	items := readAll(t, line+"\n"+swap(line, "2021-03-06", "March")+"\n"+swap(line, "2021-03-06", "1921-03-06"))
+	if got := string(AppendSubmission(nil, items[0].Submission)); got != line {
+		t.Errorf("read as %s", got)
+	}
+	for _, item := range items[1:] {
+		if item.Reject == nil || item.Reject.Code != domain.CodeBadValue || item.Reject.Field != "given" {
+			t.Errorf("%+v", item)
+		}
+	}
+	row := "type,id,at,person,dose,reason,given,vaccine\ndose_withdrawal," + id1 + ",2021-04-04," + ref + ",2,entered_in_error,06/03/2021,Covaxin"
+	if got := natives(readCSV(t, row, Options{})); len(got) != 1 || got[0] != line {
+		t.Errorf("read from CSV as %s", got)
+	}
+}

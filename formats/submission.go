@@ -412,13 +412,20 @@ func (r *row) registrationWithdrawal() domain.Submission {
 }
 
 func (r *row) doseWithdrawal() domain.Submission {
-	return domain.DoseWithdrawal{
+	s := domain.DoseWithdrawal{
 		Heading:      r.heading(),
 		Person:       r.person(),
 		Registration: r.namedBy(),
 		Number:       r.dose(),
 		Reason:       coded(r, fieldReason, domain.ParseReason),
 	}
+	if r.seen.has(fieldGiven) {
+		s.Given = domain.DayOf(coded(r, fieldGiven, domain.ParseTime))
+	}
+	if r.seen.has(fieldVaccine) {
+		s.Vaccine = coded(r, fieldVaccine, domain.ParseVaccine)
+	}
+	return s
 }
 
 func (r *row) reversalRequest() domain.Submission {

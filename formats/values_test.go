@@ -224,8 +224,8 @@ func TestAgeGroup(t *testing.T) {
 // not be known again.
 func TestForeignIDsLast(t *testing.T) {
 	t.Parallel()
-	got := ForeignID("divoc", "registration", "AADHAAR", "234567890123")
-	if got.String() != "b9516a09-d77e-8ed9-ac90-366662b8add4" || got != divocRegistrationID(domain.PhotoID{Type: domain.Aadhaar, Number: "234567890123"}) {
+	got := ForeignID("person", "registration", "AADHAAR", "234567890123")
+	if got.String() != "1f362259-69c2-8859-8da5-43d20609a644" || got != registrationID(domain.PhotoID{Type: domain.Aadhaar, Number: "234567890123"}) {
 		t.Error(got)
 	}
 	seen := map[domain.UUID][]string{}

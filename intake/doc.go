@@ -9,8 +9,13 @@
 // intake.<district>.<centre>: bundles sealed to the ledger's intake key, so that
 // nothing lies there in the clear. A Watermill router takes them from a
 // [Subscriber] that keeps each centre's bundles in their order, retries what may
-// succeed later, and puts aside, still sealed, what never can. Verdicts are
-// sealed to the sender and go to its own inbox. [Client] is the centre's side.
+// succeed later, and puts aside what never can. Verdicts are sealed to the sender,
+// go to its own inbox, and are kept for who asks later. [Client] is the centre's
+// side.
+//
+// What is refused goes into the [Quarantine], sealed to the district whose people it
+// is about, to be looked at and tried again. [Holders] are the parts of a freeze that
+// end what bundles and quarantine hold of its district.
 //
 // No personal data is in a subject, a header, a log or an error of this package.
 package intake

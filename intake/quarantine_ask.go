@@ -231,27 +231,47 @@ func (q *Quarantine) Show(ctx context.Context, r QuarantineReading) (QuarantineS
 }
 
 // Drop takes something out of quarantine for good.
-func (q *Quarantine) Drop(ctx context.Context, id domain.UUID, within domain.District) (Quarantined, error) {
-	s, err := q.findFor(ctx, id, within)
-	if err != nil {
-		return Quarantined{}, err
-	}
-	return s.Quarantined, q.remove(ctx, s)
+func (q *Quarantine) Drop(ctx context.Context, id domain.UUID, within domain.District) (dropped Quarantined, err error) {
+	err = unlessOvertaken(func() error {
+		s, err := q.findFor(ctx, id, within)
+		if err != nil {
+			return err
+		}
+		dropped = s.Quarantined
+		return q.remove(ctx, s)
+	})
+	return dropped, err
 }
 
+// remove removes a message. That it is gone already is no error; that another one
+// stands in its place is errChanged.
 func (q *Quarantine) remove(ctx context.Context, s stored) error {
 	stream, err := q.js.Stream(ctx, streamQuarantine)
 	if err == nil {
 		err = stream.DeleteMsg(ctx, s.sequence)
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return fmt.Errorf("cannot remove from the quarantine: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	switch is, lost := q.find(ctx, s.ID); {
+	case errors.Is(lost, errNotThere):
+		return nil
+	case lost == nil && is.sequence != s.sequence:
+		return errChanged
+	}
+	return fmt.Errorf("cannot remove from the quarantine: %w", err)
 }
 
-// maxOvertaken is how often an attempt is made again because another one came first.
-const maxOvertaken = 5
+// unlessOvertaken attempts something again when somebody else was at work on the
+// same, or a freeze came in between.
+func unlessOvertaken(attempt func() error) (err error) {
+	for range 5 {
+		if err = attempt(); !errors.Is(err, errChanged) && !errors.Is(err, vault.ErrKeyDestroyed) {
+			break
+		}
+	}
+	return err
+}
 
 // Retry submits what lies in quarantine again, as its centre would: after what
 // stood in its way was mended. What is accepted, or held already, leaves the
@@ -261,18 +281,15 @@ const maxOvertaken = 5
 //
 // Errors: ledger.ErrNotFound; ledger.ErrFrozen when a freeze of the district ended
 // it; those of the ledger's Submit.
-func (q *Quarantine) Retry(ctx context.Context, id domain.UUID, within domain.District) (QuarantineRetried, error) {
-	var r QuarantineRetried
-	for overtaken := 0; ; overtaken++ {
+func (q *Quarantine) Retry(ctx context.Context, id domain.UUID, within domain.District) (r QuarantineRetried, err error) {
+	err = unlessOvertaken(func() error {
 		s, err := q.findFor(ctx, id, within)
-		if err != nil {
-			return r, err
+		if err == nil {
+			r, err = q.retry(ctx, s)
 		}
-		r, err = q.retry(ctx, s)
-		if !errors.Is(err, errChanged) && !errors.Is(err, vault.ErrKeyDestroyed) || overtaken == maxOvertaken {
-			return r, err
-		}
-	}
+		return err
+	})
+	return r, err
 }
 
 func (q *Quarantine) retry(ctx context.Context, s stored) (r QuarantineRetried, err error) {

@@ -29,6 +29,9 @@ type PersonDetails struct {
 	Status    domain.Status    `json:"status"`
 	Doses     []DoseShown      `json:"doses"`
 	Reversals []ReversalShown  `json:"reversals"`
+	// AsOf is the day that status, doses and reversals are told as of, when it was
+	// asked for.
+	AsOf domain.Day `json:"as_of,omitzero"`
 }
 
 // PhotoIDShown is what the ledger keeps of a photo ID.
@@ -54,11 +57,16 @@ type ReversalShown struct {
 	State     string        `json:"state"` // pending, approved or rejected
 }
 
-// Reader is who asks about a person.
+// Reader is who asks about a person, and as of when.
 type Reader struct {
 	Officer  string          // the officer's id
 	Purpose  string          // one of Purposes
 	District domain.District // whose people the officer may ask about; 0: anybody's
+
+	// AsOf asks for status, doses and reversals as they were by the end of that day,
+	// as known now: what was withdrawn since never was, a reversal acts on the day of
+	// its decision. The details are the record's as they are. 0 asks for the present.
+	AsOf domain.Day
 }
 
 func (r Reader) check() error {
@@ -79,7 +87,7 @@ func (r Reader) check() error {
 // number or photo ID, and not for many people at once.
 //
 // Errors: ErrFrozen; ErrNotFound, also about a person of another district than the
-// reader's; ErrBadRequest; ErrTooManyReads; vault.ErrKeyMissing when the key of an
+// reader's, and one who was not registered by the day that is asked for; ErrBadRequest; ErrTooManyReads; vault.ErrKeyMissing when the key of an
 // open cohort is not there.
 func (l *Ledger) Person(ctx context.Context, number domain.Reference, reader Reader) (PersonDetails, error) {
 	ctx, leave, err := l.enter(ctx)
@@ -91,7 +99,14 @@ func (l *Ledger) Person(ctx context.Context, number domain.Reference, reader Rea
 	if err != nil {
 		return PersonDetails{}, err
 	}
-	return l.show(number, token, record)
+	if reader.AsOf != 0 && record.Registered > reader.AsOf {
+		return PersonDetails{}, ErrNotFound
+	}
+	details, err := l.show(number, token, record)
+	if err == nil {
+		details.AsOf = reader.AsOf
+	}
+	return details, err
 }
 
 // look finds a person for a reader, who has so many readings a day, and records
@@ -126,7 +141,7 @@ func (l *Ledger) show(number domain.Reference, token domain.PersonToken, record 
 		if missing != nil || len(again.Wrapped) <= len(record.Wrapped) {
 			return details, err
 		}
-		record = again
+		record.Wrapped = again.Wrapped
 	}
 }
 
@@ -159,7 +174,7 @@ func (l *Ledger) recordedRead(ctx context.Context, token domain.PersonToken, rea
 // number that nobody has. Neither is recorded, which takes a flush to disk and
 // would tell them apart; what is left between them is one more row read.
 func (l *Ledger) personFor(reader Reader, token domain.PersonToken) (projections.PersonRecord, error) {
-	record, err := l.people.Person(token)
+	record, err := l.people.PersonAsOf(token, reader.AsOf)
 	if err == nil && reader.District != 0 && reader.District != record.Cohort.District {
 		record, err = projections.PersonRecord{}, projections.ErrUnknown
 	}

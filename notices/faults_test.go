@@ -70,11 +70,24 @@ func afresh(t testing.TB, l *ledger.Ledger) *Follower {
 		t.Fatal(err)
 	}
 	f, err := Open(t.Context(), l, conn, Options{Beginning: true})
+	for range 100 { // the server clears away what was deleted behind its answer
+		if err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		f, err = Open(t.Context(), l, conn, Options{Beginning: true})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.pace = quick
 	return f
+}
+
+func (p *faulty) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
 }
 
 func (p *faulty) state() (happened, dead bool) {

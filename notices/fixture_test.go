@@ -372,6 +372,12 @@ func (e expected) compare(t testing.TB, notices []notice) {
 				t.Errorf("%s spans %s to %s, want %s to %s", n.ID, from, to, covers.from, covers.to)
 			}
 		case Type(domain.NoticeReversalDue):
+			if !seen[n.Subject] {
+				t.Errorf("%s comes before the request", n.ID)
+			}
+		case Type(domain.NoticeReversalRequested):
+			seen[n.Subject] = true
+			ids = append(ids, n.ID)
 		default:
 			ids = append(ids, n.ID)
 		}

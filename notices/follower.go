@@ -188,9 +188,7 @@ func (f *Follower) resume(ctx context.Context) (*teller, error) {
 	t := &teller{Follower: f, last: last, changed: map[domain.District]span{}}
 	begins := message == nil
 	if !begins {
-		if t.at, err = placeOf(message.Header); err == nil {
-			err = f.check(ctx, t.at, head)
-		}
+		t.at, err = f.placeOf(ctx, message, head)
 		if errors.Is(err, errOther) {
 			begins = true
 			f.options.Log.Error("notices go on from the head of the ledger; what happened before is not told", "error", err)
@@ -198,7 +196,9 @@ func (f *Follower) resume(ctx context.Context) (*teller, error) {
 			return nil, err
 		}
 	}
-	if begins {
+	t.keptAt = time.Now()
+	switch {
+	case begins:
 		t.at = behind(head)
 		if message == nil && f.options.Beginning {
 			t.at = behind(0)
@@ -206,8 +206,9 @@ func (f *Follower) resume(ctx context.Context) (*teller, error) {
 		if err := t.publishPlace(); err != nil {
 			return nil, err
 		}
+	case message.Subject == subjectPlace:
+		t.kept = t.at
 	}
-	t.kept, t.keptAt = t.at, time.Now()
 	t.read = t.at.after()
 	if t.read > 0 {
 		c, err := f.ledger.Store().At(ctx, t.read)
@@ -219,19 +220,20 @@ func (f *Follower) resume(ctx context.Context) (*teller, error) {
 	return t, nil
 }
 
-// check tells whether a place is one of this ledger.
-func (f *Follower) check(ctx context.Context, p place, head uint64) error {
-	if p.after() > head {
-		return errOther
+// placeOf reads the place that a message carries, if it is one of this ledger.
+func (f *Follower) placeOf(ctx context.Context, m *jetstream.RawStreamMsg, head uint64) (place, error) {
+	p, err := placeOf(m.Header)
+	if err != nil || p.after() > head {
+		return place{}, errOther
 	}
 	if p.Ledger == "" {
-		return nil
+		return p, nil
 	}
 	origin, err := f.origin(ctx)
 	if errors.Is(err, eventstore.ErrNotFound) || err == nil && origin != p.Ledger {
-		return errOther
+		return place{}, errOther
 	}
-	return err
+	return p, err
 }
 
 // origin returns the ledger's name for itself, as the ledger has it: a node that has

@@ -1,11 +1,14 @@
 package notices
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -126,6 +129,31 @@ func TestThePlaceOutlivesCounts(t *testing.T) {
 	if p := placeIn(t, f); p.Counted != head || p.Commit != head+1 {
 		t.Errorf("the place is %+v, want behind %d", p, head)
 	}
+	// A follower that finds a change of counts keeps the place anew, for that goes.
+	submit(t, l, story()[5:7]...)
+	f = openFollower(t, l, Options{})
+	killer := &faulty{Publisher: f.publisher}
+	f.publisher = killer
+	s = serve(t, f)
+	until(t, f, func(p place) bool { return p.Counted == head+2 })
+	killer.kill()
+	s.end(t)
+	f = openFollower(t, l, Options{})
+	teller, err := f.resume(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := teller.leave(); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := placeOf(kept().Header); err != nil || p.Counted != head+2 {
+		t.Errorf("the place that is kept is %+v (%v), want behind %d", p, err, head+2)
+	}
+	for _, n := range stored(t, f) {
+		if err := f.stream.DeleteMsg(t.Context(), n.sequence); err != nil {
+			t.Fatal(err)
+		}
+	}
 	info, err := f.stream.Info(t.Context())
 	if err != nil || info.State.Msgs != 1 {
 		t.Errorf("%d messages are left (%v), want the place alone", info.State.Msgs, err)
@@ -149,17 +177,20 @@ func TestReversalsComeDue(t *testing.T) {
 		}
 		return ids
 	}
-	// A notice of an event comes behind what was due when it was told.
 	follow := func(n int, submissions ...domain.Submission) (ids []string) {
 		t.Helper()
 		f := openFollower(t, l, Options{Now: clock.read})
-		f.pace.look = time.Hour
 		ctx := t.Context()
 		teller, err := f.resume(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		submit(t, l, submissions...)
+		if before := due(f); len(submissions) > 0 {
+			if err := teller.tellDue(ctx); err != nil || len(due(f)) != len(before) {
+				t.Errorf("before everything is told there are due %v (%v), want %v", due(f), err, before)
+			}
+		}
 		for c, err := range l.Store().Read(ctx, eventstore.Reading{After: teller.read}) {
 			if err != nil {
 				t.Fatal(err)
@@ -236,12 +267,19 @@ func TestCountsAreGathered(t *testing.T) {
 	until(t, f, func(p place) bool { return p.Counted == head })
 	s.end(t)
 	notices := stored(t, f)
-	last := map[string]time.Time{}
+	districts := map[string]int{} // by the commit through which they were told together
 	for _, n := range notices {
-		if n.stored.Sub(last[n.subject]) < 20*time.Millisecond {
-			t.Errorf("%s comes %s after the one before", n.ID, n.stored.Sub(last[n.subject]))
+		districts[strings.Split(n.ID, "-")[1]]++
+	}
+	last := map[string]notice{}
+	for _, n := range notices {
+		if before, ok := last[n.subject]; ok {
+			least := time.Duration(districts[strings.Split(before.ID, "-")[1]]) * 20 * time.Millisecond
+			if pause := n.stored.Sub(before.stored); pause < least-5*time.Millisecond { // they are not stored all at once
+				t.Errorf("%s comes %s after %s, want %s", n.ID, pause, before.ID, least)
+			}
 		}
-		last[n.subject] = n.stored
+		last[n.subject] = n
 	}
 	if len(last) != 2 || len(notices) > 40 {
 		t.Errorf("%d changes of counts of %d districts for 60 registrations", len(notices), len(last))
@@ -249,6 +287,92 @@ func TestCountsAreGathered(t *testing.T) {
 	if p := placeIn(t, f); p != (place{Ledger: l.Origin(), Commit: head + 1, Counted: head}) {
 		t.Errorf("the place at the end is %+v, want behind %d", p, head)
 	}
+}
+
+// TestEndedWithinACommit: a follower that is told to end between the notices of a
+// commit tells its counts, and the next one the rest of its notices.
+func TestEndedWithinACommit(t *testing.T) {
+	t.Parallel()
+	l := openLedger(t, nil)
+	submit(t, l, story()...)
+	e := expect(t, l)
+	for step := range len(e.ids) {
+		f := afresh(t, l)
+		ctx, cancel := context.WithCancel(t.Context())
+		f.publisher = &counting{Publisher: f.publisher, after: step + 1, then: cancel}
+		f.pace.counts = time.Hour
+		if err := f.Serve(ctx); err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t, f)
+		until(t, f, func(p place) bool { return p.isOut(idOf(t, e.ids)) })
+		s.end(t)
+		e.compare(t, stored(t, f))
+		if t.Failed() {
+			t.Fatalf("ended after %d messages", step+1)
+		}
+	}
+}
+
+// TestEndedBeforeCountsAreGathered: what a killed follower began to tell of counts is
+// told by whoever has gathered all of it, not by one that ends on its way there.
+func TestEndedBeforeCountsAreGathered(t *testing.T) {
+	t.Parallel()
+	l := openLedger(t, nil)
+	submit(t, l, story()...)
+	e := expect(t, l)
+	f := afresh(t, l)
+	real := f.publisher
+	f.publisher = &faulty{Publisher: real, fault: faults[3], nth: len(e.ids) + 2} // the second of three districts
+	take := func(commits uint64) error {
+		t.Helper()
+		teller, err := f.resume(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for c, err := range l.Store().Read(t.Context(), eventstore.Reading{After: teller.read, Through: commits}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := teller.take(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return teller.leave()
+	}
+	if err := take(0); !errors.Is(err, errFault) {
+		t.Fatal(err)
+	}
+	f.publisher = real
+	if p := placeIn(t, f); p.Telling == 0 || p.Told != 212 {
+		t.Fatalf("the place is %+v, want one within the counts", p)
+	}
+	if err := take(8); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, f)
+	e.told(t, f)
+	s.end(t)
+	notices := stored(t, f)
+	e.compare(t, notices)
+	if len(notices) != len(e.ids)+3 {
+		t.Errorf("%d notices, want three of counts", len(notices))
+	}
+}
+
+// counting is a publisher that does something after so many messages.
+type counting struct {
+	message.Publisher
+	after int
+	then  func()
+}
+
+func (p *counting) Publish(topic string, messages ...*message.Message) error {
+	err := p.Publisher.Publish(topic, messages...)
+	if p.after--; p.after == 0 {
+		p.then()
+	}
+	return err
 }
 
 // TestAWriterDoesNotWait: what is submitted is accepted while nobody can publish.

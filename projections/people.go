@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -116,7 +117,13 @@ func (p *peopleRows) frozenAny() bool {
 // with the view.
 //
 // Errors: [ErrFrozen]; [ErrUnknown].
-func (p *People) Person(t domain.PersonToken) (PersonRecord, error) {
+func (p *People) Person(t domain.PersonToken) (PersonRecord, error) { return p.PersonAsOf(t, 0) }
+
+// PersonAsOf is Person as of the end of a day, as known now; day 0 is the present.
+func (p *People) PersonAsOf(t domain.PersonToken, day domain.Day) (PersonRecord, error) {
+	if day == 0 {
+		day = math.MaxInt32
+	}
 	rows := p.reading()
 	defer rows.readers.RUnlock()
 	home, err := rows.get(homeKey(t))
@@ -140,7 +147,7 @@ func (p *People) Person(t domain.PersonToken) (PersonRecord, error) {
 	case rows.isClosed(cohort), history == nil: // a freeze landed since we looked
 		return PersonRecord{}, ErrFrozen
 	}
-	record, err := personRecord(history)
+	record, err := personRecordAsOf(history, day)
 	if err != nil {
 		return PersonRecord{}, &ViewError{View: p.name, Err: ErrCorrupt, Cause: err}
 	}

@@ -1,6 +1,10 @@
 package projections
 
-import "bahi/domain"
+import (
+	"math"
+
+	"bahi/domain"
+)
 
 // PersonRecord is what the view keeps of one person of an open cohort. Sealed
 // parts open under the key of Cohort, with the wrapped keys where they are of an
@@ -59,7 +63,14 @@ func (s ReversalState) String() string {
 }
 
 // personRecord makes a record of a history.
-func personRecord(history []byte) (p PersonRecord, err error) {
+func personRecord(history []byte) (PersonRecord, error) {
+	return personRecordAsOf(history, math.MaxInt32)
+}
+
+// personRecordAsOf makes a record of what of a history counts on a day: a dose and
+// its withdrawal count from the day of the dose, everything else from its own day, as
+// in [domain.Counts]. Somebody who registered later is told as just registered.
+func personRecordAsOf(history []byte, day domain.Day) (p PersonRecord, err error) {
 	r := recordReader{b: history}
 	standing := func(n domain.DoseNumber) {
 		for i, d := range p.Doses {
@@ -76,20 +87,32 @@ func personRecord(history []byte) (p PersonRecord, err error) {
 			p = PersonRecord{Cohort: e.Cohort, Sex: e.Sex, Registered: e.Day, Commit: r.commit, Sealed: e.Sealed, Status: domain.Unvaccinated}
 		case recordDose:
 			e := r.dose()
+			if e.Dose.Day > day {
+				continue
+			}
 			e.Dose.Commit = r.commit
 			standing(e.Dose.Number)
 			p.Doses, p.Status = append(p.Doses, DoseRecord{e.Dose, e.Sealed}), e.After
 		case recordDoseWithdrawn:
 			e := r.doseWithdrawn()
+			if e.Dose.Day > day {
+				continue
+			}
 			standing(e.Dose.Number)
 			p.Status = e.After
 		case recordRequested:
 			e := r.requested()
+			if e.Day > day {
+				continue
+			}
 			p.Reversals = append(p.Reversals, ReversalRecord{
 				Request: e.Request, From: e.From, To: e.To, Reason: e.Reason, Requested: e.Day, State: ReversalPending,
 			})
 		case recordDecided:
 			e := r.decided()
+			if e.Day > day {
+				continue
+			}
 			for _, d := range e.TakenBack {
 				standing(d.Number)
 			}

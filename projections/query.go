@@ -193,12 +193,7 @@ func (s *summary) addPart(ctx context.Context, snapshot *pebble.Snapshot, read R
 	if s.whole == day {
 		return nil
 	}
-	var first uint64
-	err := scan(s.view, snapshot, appendDay([]byte{keyDay}, day), func(_, value []byte) error {
-		v := recordReader{b: value}
-		first = v.sequence()
-		return nil
-	})
+	first, err := firstOf(s.view, snapshot, day)
 	if err != nil || first == 0 {
 		return err
 	}

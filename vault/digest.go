@@ -46,6 +46,17 @@ func (m *mac) instead(registration domain.UUID) {
 	}
 }
 
+// withdrawn covers which dose a withdrawal is of beyond its number. It comes at
+// the end, and its name keeps it apart from a registration: without a day and a
+// vaccine it is as if there were no such fields.
+func (m *mac) withdrawn(s domain.DoseWithdrawal) {
+	if s.Given != 0 || s.Vaccine != 0 {
+		m.text("given")
+		m.number(int64(s.Given))
+		m.number(int64(s.Vaccine))
+	}
+}
+
 func (m *mac) heading(kind string, h domain.Heading) {
 	m.text(kind)
 	m.message = append(m.message, h.ID[:]...)
@@ -93,6 +104,7 @@ func (v *Vault) SubmissionDigest(s domain.Submission) domain.Digest {
 		m.number(int64(s.Number))
 		m.number(int64(s.Reason))
 		m.instead(s.Registration)
+		m.withdrawn(s)
 	case domain.ReversalRequest:
 		m.heading("reversal_request", s.Heading)
 		m.text(string(s.Person))

@@ -54,7 +54,7 @@ func eachChange(t *testing.T, s domain.Submission, f func(leaf string, changed d
 			try(name+" longer", v, reflect.ValueOf(v.String()+"0").Convert(v.Type()))
 		case reflect.Bool:
 			try(name, v, reflect.ValueOf(!v.Bool()))
-		case reflect.Int:
+		case reflect.Int, reflect.Int32:
 			try(name, v, reflect.ValueOf(v.Int()+1).Convert(v.Type()))
 		case reflect.Uint8, reflect.Uint16:
 			try(name, v, reflect.ValueOf(v.Uint()+1).Convert(v.Type()))

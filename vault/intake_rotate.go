@@ -66,22 +66,3 @@ func (v *Vault) changeIntakeKeys(keys []intakeKey) error {
 	v.intake.Store(&keys)
 	return nil
 }
-
-// SealedToPresent tells whether a bundle names the present intake key.
-func (v *Vault) SealedToPresent(sealed []byte) bool {
-	id := (*v.intake.Load())[0].id
-	return len(sealed) >= bundleHeader && [8]byte(sealed[1:bundleHeader]) == id
-}
-
-// ResealBundle seals to the present intake key what was sealed to a retired one,
-// for the same info, so that it outlives the retired key. Replies cannot be sealed
-// to its sender any more. The errors are [Vault.OpenBundle]'s.
-func (v *Vault) ResealBundle(sealed, info []byte) ([]byte, error) {
-	plain, _, err := v.OpenBundle(sealed, info)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(plain)
-	resealed, _, err := SealBundle(v.IntakePublicKey(), plain, info)
-	return resealed, err
-}

@@ -89,7 +89,7 @@ var rules = map[string]rule{
 	opRequestReversal:   {roles: []string{centre, authority}, within: true},
 	opDecideReversal:    {roles: []string{authority}},
 	opAuthorityKey:      {roles: []string{authority}},
-	opEvents:            {roles: []string{analyst}, within: true},
+	opEvents:            {roles: []string{analyst, operator, auditor}, within: true},
 	opAudit:             {roles: []string{auditor}},
 	opAccessAudit:       {roles: []string{auditor}},
 	opProjections:       {roles: []string{operator}},

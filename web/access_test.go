@@ -41,7 +41,7 @@ var routes = map[string]route{
 	opRequestReversal:   {"/v1/reversals", "{}", []string{centre, authority}, ""},
 	opDecideReversal:    {"/v1/reversals/" + idOf(3, 1).String() + "/decision", "{}", []string{authority}, "-"},
 	opAuthorityKey:      {"/v1/authority-key", `{"public_key":"none"}`, []string{authority}, "-"},
-	opEvents:            {"/v1/events", "", []string{analyst}, "/v1/events?district=209"},
+	opEvents:            {"/v1/events", "", []string{analyst, operator, auditor}, "/v1/events?district=209"},
 	opAudit:             {"/v1/audit", "", []string{auditor}, "-"},
 	opAccessAudit:       {"/v1/audit/access", "", []string{auditor}, "-"},
 	opProjections:       {"/v1/projections", "", []string{operator}, "-"},

@@ -9,11 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"bahi/access"
 	"bahi/domain"
-	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
 )
@@ -135,37 +132,6 @@ func (s *Server) health(ctx context.Context, _ *struct{}) (health, error) {
 		return health{}, err
 	}
 	return health{Status: "ok"}, nil
-}
-
-type eventsInput struct {
-	From     string `query:"from" doc:"First commit, as its sequence, a time or a day of recording" example:"2021-01-16"`
-	To       string `query:"to" doc:"Last commit, likewise; a day is meant to its end" example:"2021-03-04"`
-	District string `query:"district" doc:"LGD code: events of people who live there and doses given there; by default the token's, or all" example:"208"`
-	Type     string `query:"type" doc:"One kind of event" enum:"registered,registration_withdrawn,dose,dose_withdrawn,reversal_requested,reversal_decided,frozen"`
-}
-
-func (s *Server) events(hctx huma.Context, in *eventsInput) {
-	s.reading(hctx, func(ctx context.Context, out *lines) error {
-		q, err := in.query(exchangeOf(ctx).who)
-		if err != nil {
-			return err
-		}
-		return listLines(ctx, out, s.ledger.Replay(ctx, q))
-	})
-}
-
-func (in *eventsInput) query(who access.Principal) (q ledger.ReplayQuery, err error) {
-	if q.FromSequence, q.FromTime, err = parsePlace(in.From, domain.ParseTime); err != nil {
-		return q, wrong("from", err)
-	}
-	if q.ToSequence, q.ToTime, err = parsePlace(in.To, parseLast); err != nil {
-		return q, wrong("to", err)
-	}
-	if q.District, err = parseDistrictFor(who, "district", in.District); err != nil {
-		return q, err
-	}
-	q.Type = in.Type
-	return q, nil
 }
 
 // parsePlace reads a place in the ledger: a sequence or a time, or neither.

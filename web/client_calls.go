@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,9 +96,11 @@ func (c *Client) Person(ctx context.Context, number domain.Reference, reader led
 	if err := checkLookUp(number, reader); err != nil {
 		return ledger.PersonDetails{}, err
 	}
-	p, err := post[ledger.PersonDetails](ctx, c, "/v1/people/lookup", lookUp{
-		Reference: string(number), Purpose: reader.Purpose, Officer: reader.Officer,
-	})
+	body := lookUp{Reference: string(number), Purpose: reader.Purpose, Officer: reader.Officer}
+	if reader.AsOf != 0 {
+		body.AsOf = reader.AsOf.String()
+	}
+	p, err := post[ledger.PersonDetails](ctx, c, "/v1/people/lookup", body)
 	for i := range p.Doses {
 		p.Doses[i].Dose = doseNumber(p.Doses[i].Dose)
 	}
@@ -175,7 +178,17 @@ func (c *Client) Replay(ctx context.Context, q ledger.ReplayQuery) iter.Seq2[led
 		query.Set("district", districtText(q.District))
 	}
 	set(query, "type", q.Type)
-	return values[ledger.ReplayEvent](ctx, c, request{method: http.MethodGet, path: "/v1/events", query: query})
+	if q.Exact {
+		query.Set("exact", "true")
+	}
+	if q.Follow {
+		query.Set("follow", "true")
+	}
+	header := map[string]string{}
+	if len(q.Key) > 0 {
+		header[pseudonymKeyHeader] = hex.EncodeToString(q.Key)
+	}
+	return values[ledger.ReplayEvent](ctx, c, request{method: http.MethodGet, path: "/v1/events", query: query, header: header})
 }
 
 // Projections tells where every view stands.

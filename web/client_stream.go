@@ -36,6 +36,9 @@ func (c *Client) follow(ctx context.Context, r request, each func(line []byte) e
 	lines.Buffer(make([]byte, 0, 4<<10), maxAnswerLine)
 	for lines.Scan() {
 		line := lines.Bytes()
+		if len(line) == 0 {
+			continue // nothing came for a while
+		}
 		if bytes.HasPrefix(line, problemPrefix) {
 			var last problemLine
 			if err := json.Unmarshal(line, &last); err != nil || last.Problem == nil {

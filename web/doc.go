@@ -10,7 +10,11 @@
 // with a stable code; in a stream that has begun the same problem is its last
 // line, {"problem":{…}}.
 //
-// Each bearer token gives one role, and one table says which role may call what.
+// Who asks is told by a bearer token, or by the client certificate of a registered
+// centre; one table says which role may call what, and what a token is bound to, a
+// district, a centre, an officer, bounds every answer. A request that changes
+// something may be sent again under an Idempotency-Key.
+//
 // The log tells the pattern of a route and never the path, for a path may hold a
 // reference number. Everything is bounded: lines, bodies, headers, connections,
 // streams, and the time that anybody may keep the other side waiting.

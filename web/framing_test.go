@@ -70,3 +70,20 @@ func TestTwoLengths(t *testing.T) {
 		t.Errorf("afterwards: %d %s", got.status, got.body)
 	}
 }
+
+// FuzzFraming: however a connection is cut into reads, the same is seen.
+func FuzzFraming(f *testing.F) {
+	f.Add([]byte("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\n\n"), 7)
+	f.Add([]byte("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 40)
+	f.Add([]byte("\n\n\r\n\r\nTransfer-Encoding\nContent-Length\n\n"), 3)
+	f.Fuzz(func(t *testing.T, input []byte, cut int) {
+		cut = max(0, min(cut, len(input)))
+		var whole, parts framing
+		whole.watch(input)
+		parts.watch(input[:cut])
+		parts.watch(input[cut:])
+		if whole.smuggles.Load() != parts.smuggles.Load() || whole.blind != parts.blind || !whole.blind && whole.body != parts.body {
+			t.Errorf("whole %t %t %d, cut at %d %t %t %d", whole.smuggles.Load(), whole.blind, whole.body, cut, parts.smuggles.Load(), parts.blind, parts.body)
+		}
+	})
+}

@@ -24,6 +24,7 @@ type limits struct {
 	connections int
 	streams     int   // of submissions at a time
 	readings    int   // of the whole ledger at a time: replays, verifications, rebuilds
+	followers   int   // of the ledger's end at a time
 	whole       int64 // bytes of a body of submissions that is read before it is decided
 	json        int64 // bytes of a JSON body
 	headers     int   // bytes of headers
@@ -43,6 +44,7 @@ var defaultLimits = limits{
 	connections: 1024,
 	streams:     256,
 	readings:    4,
+	followers:   16,
 	whole:       256 << 10,
 	json:        64 << 10,
 	headers:     16 << 10,

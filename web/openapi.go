@@ -39,7 +39,6 @@ func apiConfig() huma.Config {
 		reflect.TypeFor[domain.Reason]():         reflect.TypeFor[codes[domain.Reason]](),
 		reflect.TypeFor[domain.PhotoIDType]():    reflect.TypeFor[codes[domain.PhotoIDType]](),
 		reflect.TypeFor[domain.FreezeMode]():     reflect.TypeFor[codes[domain.FreezeMode]](),
-		reflect.TypeFor[domain.Outcome]():        reflect.TypeFor[codes[domain.Outcome]](),
 		reflect.TypeFor[domain.Day]():            reflect.TypeFor[daySchema](),
 		reflect.TypeFor[domain.UUID]():           reflect.TypeFor[uuidSchema](),
 		reflect.TypeFor[eventstore.AccessKind](): reflect.TypeFor[kindSchema](),
@@ -92,15 +91,15 @@ func (kindSchema) Schema(huma.Registry) *huma.Schema {
 // The types below only tell the document what package intake reads and writes.
 
 type verdictLine struct {
-	ID      string         `json:"id,omitempty" format:"uuid" doc:"The submission's id"`
-	Line    int            `json:"line,omitempty" doc:"The line's number, from 1, of a submission without an id"`
-	Verdict domain.Outcome `json:"verdict"`
-	Person  string         `json:"person,omitempty" doc:"Reference number" example:"21679381234566"`
-	Commit  uint64         `json:"commit,omitempty" doc:"Ledger sequence that holds the event; never told about a frozen person"`
-	Code    string         `json:"code,omitempty" doc:"Why it was rejected" example:"interval_too_short"`
-	Field   string         `json:"field,omitempty"`
-	Message string         `json:"message,omitempty" doc:"A sentence that helps mend the row"`
-	Dropped []string       `json:"dropped,omitempty" doc:"Names of foreign fields that are not collected"`
+	ID      string   `json:"id,omitempty" format:"uuid" doc:"The submission's id"`
+	Line    int      `json:"line,omitempty" doc:"The line's number, from 1, of a submission without an id"`
+	Verdict string   `json:"verdict" enum:"accepted,duplicate,rejected"`
+	Person  string   `json:"person,omitempty" doc:"Reference number" example:"21679381234566"`
+	Commit  uint64   `json:"commit,omitempty" doc:"Ledger sequence that holds the event; never told about a frozen person"`
+	Code    string   `json:"code,omitempty" doc:"Why it was rejected" example:"interval_too_short"`
+	Field   string   `json:"field,omitempty"`
+	Message string   `json:"message,omitempty" doc:"A sentence that helps mend the row"`
+	Dropped []string `json:"dropped,omitempty" doc:"Names of foreign fields that are not collected"`
 }
 
 const submissionExample = `{"type":"dose","id":"018f3c1e-7a52-7bb0-9a1c-2f64d1c0a001","at":"2021-01-16","person":"21679381234566","district":208,"centre":"208001","vaccine":"COVISHIELD","batch":"4120Z001","dose":1}` + "\n"

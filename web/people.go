@@ -55,12 +55,13 @@ func (s *Server) registerPeople() {
 type personInput struct {
 	Reference     string `path:"reference" doc:"Reference number, 14 digits" example:"21679381234566"`
 	Purpose       string `query:"purpose" doc:"Why the officer looks" enum:"verification,second_dose,grievance,medical,legal" example:"verification"`
+	AsOf          string `query:"as_of" doc:"Tell status, doses and reversals as of the end of this day, as known now; by default as they are" example:"2021-03-04"`
 	OfficerHeader string `header:"Bahi-Officer" doc:"The officer's id, where the token is not one officer's" example:"officer-7"`
 	Officer       string `query:"officer" doc:"The officer's id, for who cannot set a header"`
 }
 
 func (s *Server) person(ctx context.Context, in *personInput) (ledger.PersonDetails, error) {
-	return s.details(ctx, in.Reference, cmp.Or(in.OfficerHeader, in.Officer), in.Purpose)
+	return s.details(ctx, in.Reference, cmp.Or(in.OfficerHeader, in.Officer), in.Purpose, in.AsOf)
 }
 
 type lookUp struct {
@@ -68,19 +69,25 @@ type lookUp struct {
 
 	Reference string `json:"reference" maxLength:"32" doc:"Reference number, 14 digits" example:"21679381234566"`
 	Purpose   string `json:"purpose" enum:"verification,second_dose,grievance,medical,legal" doc:"Why the officer looks" example:"verification"`
+	AsOf      string `json:"as_of,omitempty" maxLength:"10" doc:"Tell status, doses and reversals as of the end of this day, as known now; by default as they are" example:"2021-03-04"`
 	Officer   string `json:"officer,omitempty" maxLength:"64" doc:"The officer's id, where the token is not one officer's" example:"officer-7"`
 }
 
 type lookUpInput struct{ Body lookUp }
 
 func (s *Server) lookUpPerson(ctx context.Context, in *lookUpInput) (ledger.PersonDetails, error) {
-	return s.details(ctx, in.Body.Reference, in.Body.Officer, in.Body.Purpose)
+	return s.details(ctx, in.Body.Reference, in.Body.Officer, in.Body.Purpose, in.Body.AsOf)
 }
 
-func (s *Server) details(ctx context.Context, reference, named, purpose string) (ledger.PersonDetails, error) {
+func (s *Server) details(ctx context.Context, reference, named, purpose, asOf string) (ledger.PersonDetails, error) {
 	reader, err := readerFor(exchangeOf(ctx).who, named, purpose)
 	if err != nil {
 		return ledger.PersonDetails{}, err
+	}
+	if asOf != "" {
+		if reader.AsOf, err = domain.ParseDay(asOf); err != nil {
+			return ledger.PersonDetails{}, wrong("as_of", err)
+		}
 	}
 	return looking(ctx, s, reader.Officer, func() (ledger.PersonDetails, error) {
 		return s.ledger.Person(ctx, domain.Reference(reference), reader)

@@ -160,5 +160,5 @@ func (s *Server) submitOne(ctx context.Context, submission domain.Submission) (v
 	if v.Outcome == domain.Rejected {
 		return verdictLine{}, v.Reject
 	}
-	return verdictLine{ID: submission.Head().ID.String(), Verdict: v.Outcome, Person: string(v.Person), Commit: v.Commit}, nil
+	return verdictLine{ID: submission.Head().ID.String(), Verdict: v.Outcome.String(), Person: string(v.Person), Commit: v.Commit}, nil
 }

@@ -39,8 +39,8 @@ func (s *Server) register() {
 	stream(s, huma.Operation{
 		OperationID: opEvents, Method: http.MethodGet, Path: "/v1/events", Tags: tags("History"),
 		Summary: "History for analysts, one event a line",
-		Description: "In the order of the ledger, up to its head at the start. Pseudonyms are made for this one export: the same person has the same one within it " +
-			"and another in the next.",
+		Description: "In the order of the days of recording, up to the ledger's head at the start; what was recorded on one day is mixed. Pseudonyms are made for this one export: " +
+			"the same person has the same one within it and another in the next. Commits, times and what comes as it comes are for operators and auditors.",
 	}, lineOf[ledger.ReplayEvent], s.events)
 
 	s.registerAudit()

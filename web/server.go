@@ -30,9 +30,10 @@ type Server struct {
 	api        huma.API
 	openAPI    []byte
 
-	streams  places // of submissions
-	readings places // of the whole ledger
-	keys     *keys
+	streams   places // of submissions
+	readings  places // of the whole ledger
+	followers places // of its end
+	keys      *keys
 
 	draining context.Context // done once the service is ending
 	drain    context.CancelFunc
@@ -54,7 +55,7 @@ func NewServer(c Config) *Server { return newServer(c, defaultLimits) }
 func newServer(c Config, bounds limits) *Server {
 	s := &Server{
 		ledger: c.Ledger, access: c.Access, quarantine: c.Quarantine, log: c.Log, limits: bounds, mux: http.NewServeMux(),
-		streams: make(places, bounds.streams), readings: make(places, bounds.readings), keys: newKeys(),
+		streams: make(places, bounds.streams), readings: make(places, bounds.readings), followers: make(places, bounds.followers), keys: newKeys(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -129,13 +129,18 @@ type problemLine struct {
 // reading does one of the few things that read the whole ledger: at most a few at
 // a time, and cut short when the service ends.
 func (s *Server) reading(hctx huma.Context, do func(context.Context, *lines) error) {
+	s.readingAt(s.readings, hctx, do)
+}
+
+// readingAt is reading at one of some places.
+func (s *Server) readingAt(at places, hctx huma.Context, do func(context.Context, *lines) error) {
 	r, _ := humago.Unwrap(hctx)
 	x := exchangeOf(r.Context())
-	if !s.readings.take(r.Context(), 0) {
+	if !at.take(r.Context(), 0) {
 		x.refuse(newProblem(http.StatusServiceUnavailable, codeBusy, "others are reading the whole ledger; try again in a while"))
 		return
 	}
-	defer s.readings.leave()
+	defer at.leave()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()

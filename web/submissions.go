@@ -84,6 +84,7 @@ func (s *Server) submit(hctx huma.Context, in *submissionsInput) {
 // submitWhole decides a body that fits into memory. Nothing waits for company, and
 // a key that was used for something else is known before anything is decided.
 func (s *Server) submitWhole(ctx context.Context, x *exchange, r *http.Request, body *body, how sent, to intake.Submitter) {
+	body.stream() // over a slow line it takes its time
 	held := make([]byte, r.ContentLength)
 	if _, err := io.ReadFull(body, held); err != nil {
 		x.Header().Set("Connection", "close")

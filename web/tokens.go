@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,9 +19,10 @@ func (s *Server) registerAccess() {
 		OperationID: opTokens, Method: http.MethodGet, Path: "/v1/tokens", Tags: tags("Access"),
 		Summary: "Tokens that were issued and have not long expired, and what is locked; never a token's text",
 	}, func(ctx context.Context, in *pageInput) ([]access.Token, error) {
-		return paged(ctx, opTokens, *in, s.access.Tokens(), func(t access.Token) string {
-			return t.Issued.UTC().Format("20060102150405 ") + t.ID
-		})
+		tokens := s.access.Tokens()
+		key := func(t access.Token) string { return t.Issued.UTC().Format("20060102150405 ") + t.ID }
+		slices.SortFunc(tokens, func(a, b access.Token) int { return strings.Compare(key(a), key(b)) })
+		return paged(ctx, opTokens, *in, tokens, key)
 	})
 
 	answer(s, huma.Operation{

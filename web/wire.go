@@ -17,19 +17,20 @@ type auditLine struct {
 	At       time.Time       `json:"at"`
 	Officer  string          `json:"officer"`
 	Purpose  string          `json:"purpose"`
-	Person   string          `json:"person_token" doc:"The token that stands for a reference number, in hexadecimal"`
+	Person   string          `json:"person_token" doc:"The token that stands for a reference number, in hexadecimal; zeros for a row in quarantine that names nobody by number"`
 	District domain.District `json:"district"`
+	Item     domain.UUID     `json:"item,omitzero" doc:"What was opened in quarantine"`
 }
 
 func auditLineOf(r eventstore.AuditRead) auditLine {
 	return auditLine{
 		Sequence: r.Sequence, At: r.At.In(domain.IndianStandardTime), Officer: r.Officer, Purpose: r.Purpose,
-		Person: hex.EncodeToString(r.Person[:]), District: r.District,
+		Person: hex.EncodeToString(r.Person[:]), District: r.District, Item: r.Item,
 	}
 }
 
 func (l auditLine) read() (eventstore.AuditRead, error) {
-	r := eventstore.AuditRead{Sequence: l.Sequence, At: l.At.UTC(), Officer: l.Officer, Purpose: l.Purpose, District: l.District}
+	r := eventstore.AuditRead{Sequence: l.Sequence, At: l.At.UTC(), Officer: l.Officer, Purpose: l.Purpose, District: l.District, Item: l.Item}
 	token, err := hex.DecodeString(l.Person)
 	if err != nil || len(token) != len(r.Person) {
 		return eventstore.AuditRead{}, errors.New("a line of the audit has no person's token")

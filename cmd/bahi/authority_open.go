@@ -37,7 +37,7 @@ than to the machine that serves it.`,
 	f.StringVar(&p.data, "data", "bahi-data", "directory of the ledger, or of a copy of it; no service may hold it")
 	f.StringVar(&p.keys, "keys", "", "directory of the keys, for the pepper (default: --data with \"-keys\" appended)")
 	f.StringVar(&p.nats, "nats", os.Getenv("BAHI_NATS"), "URL of an external NATS that keeps the ledger (default: the embedded server)")
-	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
+	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "file that signs in to --nats: the seed of an nkey, or credentials")
 	f.StringVar(&keyFile, "key", "authority.key", "file of the authority's private key")
 	f.StringVar(&handoverFile, "handover", "", "handover file of the person's freeze (none for who was born closed)")
 	f.StringVar(&officer, "officer", whoami(), "id of the officer who answers")

@@ -101,7 +101,7 @@ func (p *program) problem(answer *web.Problem) (says, hint string) {
 	case "unauthorised":
 		return "the service does not know this token", "the tokens lie in the directory tokens beside the service's keys; give one with --token-file or in BAHI_TOKEN"
 	case "forbidden":
-		return oneLine(answer), "take the token of a role that may; the authority's may do everything"
+		return oneLine(answer), "take the token of a role that may; docs/OPERATIONS.md has a table"
 	}
 	if answer.Request != "" {
 		hint = "the service's log has this request as " + answer.Request

@@ -72,6 +72,7 @@ can change a figure.`,
 	f.StringVar(&asKnown, "as-known", "", "count what was recorded up to this time or the end of this day (default: now)")
 	f.BoolVar(&signed, "signed", false, "print a signed statement of the counts, without a breakdown")
 	must(c.MarkFlagRequired("district"))
+	c.AddCommand(p.countsExplainCommand(), p.countsDiffCommand())
 	return c
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) personCommand() *cobra.Command {
-	var officer, purpose string
+	var officer, purpose, asOf string
 	c := &cobra.Command{
 		Use:   "person REFERENCE --officer ID --purpose CODE",
 		Short: "One person's details, recorded before shown; refused when frozen",
@@ -22,6 +22,9 @@ before anything is shown; when it cannot be recorded, nothing is shown.
 
 After a freeze the details of its people are refused (exit code 5), and so is any
 number that the ledger does not know: the answer does not tell the two apart.
+
+With --as-of, status, doses and reversals are those of the end of that day, as known
+now: what was withdrawn since never was, a reversal acts on the day of its decision.
 
 Give - as the reference number to have it read from standard input, so that it
 does not stand in the machine's list of processes.`,
@@ -35,8 +38,15 @@ does not stand in the machine's list of processes.`,
 					return usage("no reference number on standard input")
 				}
 			}
+			reader := ledger.Reader{Officer: officer, Purpose: purpose}
+			if asOf != "" {
+				var err error
+				if reader.AsOf, err = domain.ParseDay(asOf); err != nil {
+					return usage("--as-of: %w", err)
+				}
+			}
 			return p.with(c.Context(), vault.RoleOfficer, func(d door) error {
-				details, err := d.Person(c.Context(), domain.Reference(number), ledger.Reader{Officer: officer, Purpose: purpose})
+				details, err := d.Person(c.Context(), domain.Reference(number), reader)
 				if errors.Is(err, ledger.ErrFrozen) {
 					return p.refuseFrozen()
 				}
@@ -55,6 +65,7 @@ does not stand in the machine's list of processes.`,
 	f := c.Flags()
 	f.StringVar(&officer, "officer", "", "id of the officer who reads")
 	f.StringVar(&purpose, "purpose", "", "verification, second_dose, grievance, medical or legal")
+	f.StringVar(&asOf, "as-of", "", "tell status, doses and reversals as of the end of this day (default: as they are)")
 	must(c.MarkFlagRequired("officer"))
 	must(c.MarkFlagRequired("purpose"))
 	must(c.RegisterFlagCompletionFunc("purpose", cobra.FixedCompletions(ledger.Purposes, cobra.ShellCompDirectiveNoFileComp)))
@@ -72,6 +83,9 @@ func (p *program) refuseFrozen() error {
 }
 
 func (p *program) printPerson(d ledger.PersonDetails) error {
+	if d.AsOf != 0 {
+		fmt.Fprintf(p.stdout, "as of        %s\n", d.AsOf)
+	}
 	fmt.Fprintf(p.stdout, "reference    %s\nname         %s\nborn         %d\nsex          %s\nmobile       %s\nphoto ID     %s …%s\ndistrict     %s (%d)\ngroup        %s\nstatus       %s\n",
 		d.Person, d.Name, d.BirthYear, d.Sex, d.Mobile, d.PhotoID.Type, d.PhotoID.Last4, domain.DistrictName(d.District), d.District, d.Group, d.Status)
 	for _, dose := range d.Doses {

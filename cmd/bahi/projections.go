@@ -175,17 +175,18 @@ func rebuiltText(out projections.Rebuilt) string {
 		s += fmt.Sprintf(", from the first on: of what there was before, %s", out.Anew)
 	}
 	switch out.Compared {
-	case projections.Equal:
-		s += "; it is what it was"
 	case projections.Different:
-		s += fmt.Sprintf("; what it was differed in %s", strings.Join(out.Differs, ", "))
+		s += fmt.Sprintf("; the one before differed in %s", strings.Join(out.Differs, ", "))
 	case projections.Damaged:
-		s += "; what it was could not be read"
+		s += "; the one before could not be read to its end"
 	}
-	if !out.Swapped {
-		s += "\ndigest " + out.Digest
+	if out.Swapped {
+		return s
 	}
-	return s
+	if out.Compared == projections.Equal {
+		s += "; the live one is the same"
+	}
+	return s + "\ndigest " + out.Digest
 }
 
 func (p *program) abortRebuild(ctx context.Context, d door, name string) error {

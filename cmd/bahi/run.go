@@ -108,7 +108,7 @@ func (p *program) ledgerFlags(c *cobra.Command) {
 	f.StringVar(&p.server, "server", "", "talk to the service at this URL instead, with a token")
 	f.StringVar(&p.tokenFile, "token-file", "", "file with the token for --server (default: the variable BAHI_TOKEN)")
 	f.StringVar(&p.nats, "nats", os.Getenv("BAHI_NATS"), "URL of an external NATS that keeps the ledger (default: the embedded server)")
-	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
+	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "file that signs in to --nats: the seed of an nkey, or credentials")
 }
 
 func (p *program) jsonFlag(c *cobra.Command) {

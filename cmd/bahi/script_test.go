@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,8 +18,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
-
-	"bahi/internal/natstest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,12 +32,14 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE bahi …        run it and hold its exit code, and its manners, to the contract
 //	mask FILE OUT            copy a file (stdout, stderr) with all that chance and the clock decide replaced
+//	sorted FILE OUT          copy a file with its lines in order
 //	serve NAME ARGS…         start bahi serve; $URL and $NATS_URL are where it is; NAME.out and NAME.err its words
 //	end NAME SIGNAL [CODE]   send the service a signal and wait for its exit
 //	centre NAME ARGS…        start bahi centre run; $CENTRE_URL is where it listens
 //	until TEXT COMMAND…      run a command again and again until its output holds the text
 //	hold NAME ARGS…          start a bahi submit that waits for its input, and wait until it has the ledger
-//	nats                     start a NATS server of an operator's own; $NATS is where it is
+//	find NAME PATTERN FILE   set $NAME to what the pattern finds in a file (stdout, stderr)
+//	nats [FILE | reload]     start a NATS server of an operator's own, on a configuration; $NATS is where it is
 //	damage DIR HOW           flip bytes of a view's tables, or lose its manifest
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Values[runningKey{}] = map[string]*exec.Cmd{}
+			e.Values[natsKey{}] = new(configured)
 			people, err := filepath.Abs(filepath.Join("testdata", "people.ndjson"))
 			e.Setenv("PEOPLE", people)
 			if err != nil {
@@ -63,15 +65,24 @@ func TestScripts(t *testing.T) {
 			"centre": centreRun,
 			"until":  untilSaid,
 			"mask":   mask,
+			"sorted": sorted,
 			"serve":  serve,
 			"end":    end,
 			"hold":   hold,
+			"find":   find,
 			"damage": damage,
-			"nats": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Setenv("NATS", natstest.Server(t))
-			},
+			"nats":   natsServer(t),
 		},
 	})
+}
+
+func find(ts *testscript.TestScript, neg bool, args []string) {
+	needs(ts, neg, args, 3, "find NAME PATTERN FILE")
+	found := regexp.MustCompile(args[1]).FindString(ts.ReadFile(args[2]))
+	if found == "" {
+		ts.Fatalf("%s has nothing like %s", args[2], args[1])
+	}
+	ts.Setenv(args[0], found)
 }
 
 func needs(ts *testscript.TestScript, neg bool, args []string, least int, usage string) {
@@ -176,6 +187,13 @@ func command(ts *testscript.TestScript, args ...string) *exec.Cmd {
 }
 
 var readyLine = regexp.MustCompile(`^bahi ready on (http://\S+?)(?: and (nats://\S+?))?, ledger .*\n$`)
+
+// sorted is for what chance orders.
+func sorted(ts *testscript.TestScript, neg bool, args []string) {
+	needs(ts, neg, args, 2, "sorted FILE OUT")
+	lines := slices.Sorted(strings.Lines(ts.ReadFile(args[0])))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Join(lines, "")), 0o600))
+}
 
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 1, "serve NAME ARGS…")

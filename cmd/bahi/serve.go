@@ -18,6 +18,7 @@ import (
 	"bahi/access"
 	"bahi/intake"
 	"bahi/ledger"
+	"bahi/notices"
 	"bahi/web"
 )
 
@@ -52,7 +53,7 @@ those authorities.`,
 	f.StringVar(&p.data, "data", "bahi-data", "directory of the ledger")
 	f.StringVar(&p.keys, "keys", "", "directory of the keys (default: --data with \"-keys\" appended)")
 	f.StringVar(&p.nats, "nats", os.Getenv("BAHI_NATS"), "URL of an external NATS that keeps the ledger (default: the embedded server)")
-	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "credentials file for --nats")
+	f.StringVar(&p.natsCreds, "nats-creds", os.Getenv("BAHI_NATS_CREDS"), "file that signs in to --nats: the seed of an nkey, or credentials")
 	f.StringVar(&at.http, "listen", "127.0.0.1:8080", "address of the HTTP door")
 	f.StringVar(&at.certificate, "tls-cert", "", "PEM file with the certificate of --listen, and its chain")
 	f.StringVar(&at.key, "tls-key", "", "PEM file with the private key of --tls-cert")
@@ -148,12 +149,22 @@ func (p *program) serve(ctx context.Context, at doors) (err error) {
 	if err != nil {
 		return err
 	}
+	telling, err := l.Store().Connect("notices")
+	if err != nil {
+		return err
+	}
+	defer telling.Close()
+	follower, err := notices.Open(ctx, l, telling, notices.Options{Log: log})
+	if err != nil {
+		return err
+	}
 	server := web.NewServer(web.Config{Ledger: l, Access: who, Quarantine: quarantine, Log: log})
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	parts := []func() error{
 		func() error { return door.Serve(ctx) },
+		func() error { return follower.Serve(ctx) },
 		func() error { return l.Wait(ctx) },
 	}
 	open, url, err := p.openHTTP(ctx, server, at, log)

@@ -23,13 +23,14 @@ var rooms = map[string][]string{
 	"evidence":    {"domain", "eventstore"},
 	"projections": {"domain", "eventstore", "evidence"},
 	"ledger":      {"domain", "eventstore", "vault", "evidence", "projections"},
+	"export":      {"domain", "ledger"},
 	"access":      {"domain", "eventstore", "vault"},
 	"intake":      {"domain", "eventstore", "vault", "projections", "ledger", "formats", "access"},
 	"notices":     {"domain", "eventstore", "projections", "ledger", "intake"},
 	"centre":      {"domain", "vault", "formats", "intake"},
 	"web":         {"domain", "eventstore", "vault", "evidence", "projections", "ledger", "formats", "access", "intake"},
 	"bench":       {"domain", "eventstore", "vault", "projections", "ledger", "formats", "access", "web"},
-	"cmd":         {"domain", "eventstore", "vault", "evidence", "projections", "ledger", "formats", "access", "intake", "notices", "centre", "web", "synth", "bench"},
+	"cmd":         {"domain", "eventstore", "vault", "evidence", "projections", "ledger", "formats", "access", "intake", "notices", "centre", "web", "synth", "bench", "export"},
 	"internal":    {"domain", "eventstore"},
 }
 
@@ -48,6 +49,7 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor/huma": {"web"},
 	"google.golang.org/protobuf":    {"eventstore", "internal"},
 	"golang.org/x/mod":              {"evidence", "projections", "vault"},
+	"github.com/parquet-go/":        {"export"},
 }
 
 var noRooms = []string{"util", "utils", "common", "pkg", "models", "helpers", "misc"}

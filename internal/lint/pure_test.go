@@ -14,6 +14,7 @@ import (
 // pureImports are the packages with which the same values give the same answer,
 // anywhere and at any time. Of package time that holds for values only.
 var pureImports = []string{
+	"cmp",
 	"crypto/sha256", "embed", "encoding/csv", "encoding/hex", "errors", "fmt", "slices", "strconv", "strings", "sync", "time",
 	"unicode", "unicode/utf8",
 }

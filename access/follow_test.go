@@ -1,0 +1,67 @@
+package access_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"bahi/access"
+	"bahi/eventstore"
+	"bahi/internal/natstest"
+)
+
+// TestFollowsAfterTheServerWasAway: a node that lost the server learns, when it is
+// back, what another node recorded since.
+func TestFollowsAfterTheServerWasAway(t *testing.T) {
+	t.Parallel()
+	start := func(o server.Options) *server.Server {
+		t.Helper()
+		o.Host, o.JetStream, o.SyncAlways, o.NoLog, o.NoSigs = "127.0.0.1", true, true, true, true
+		s, err := server.NewServer(&o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(10 * time.Second) {
+			t.Fatal("the server does not start")
+		}
+		return s
+	}
+	dir, keys := t.TempDir(), openVault(t)
+	s := start(server.Options{Port: server.RANDOM_PORT, StoreDir: dir})
+	url, port := s.ClientURL(), s.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
+	r := openRegistry(t, natstest.OpenConfig(t, eventstore.Config{URL: url}), keys)
+	issued, err := r.Issue(t.Context(), authority, forOfficer)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	s.Shutdown()
+	s.WaitForShutdown()
+	if _, err := r.Bearer(t.Context(), issued.Text, false); err != nil {
+		t.Errorf("while the server is away: %v", err)
+	}
+	hasty, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := r.Revoke(hasty, authority, issued.ID); err == nil {
+		t.Error("revoked without a record")
+	}
+	s = start(server.Options{Port: int(port), StoreDir: dir})
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+
+	other := openRegistry(t, natstest.OpenConfig(t, eventstore.Config{URL: url}), keys)
+	if err := other.Revoke(t.Context(), authority, issued.ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node that lost the server knows", func() bool {
+		_, err := r.Bearer(t.Context(), issued.Text, false)
+		return errors.Is(err, access.ErrRevoked)
+	})
+}

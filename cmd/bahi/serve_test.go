@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestServeTLS: others are served with TLS, this machine's verbs go on with --data,
+// and nothing that is written is anybody else's to read.
+func TestServeTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "d")
+	certificate, key := certify(t, dir)
+	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "0.0.0.0:0", "--tls-cert", certificate, "--tls-key", key)
+	stdout, err := service.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	ready := regexp.MustCompile(`^bahi ready on https://\S+:(\d+), ledger`).FindStringSubmatch(line)
+	if ready == nil {
+		t.Fatalf("the service says %q (%v)", line, err)
+	}
+	verb := func(code int, args ...string) outcome {
+		t.Helper()
+		c := child(t, args...)
+		c.Env = append(os.Environ(), "SSL_CERT_FILE="+certificate)
+		c.Stdin = strings.NewReader(many(3))
+		o := finish(t, c)
+		if o.code != code {
+			t.Errorf("%s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
+		}
+		return o
+	}
+	verb(0, "submit", "--data", data, "-")
+	token := filepath.Join(dir, "analyst.token")
+	verb(0, "token", "issue", "--data", data, "--role", "analyst", "--out", token)
+	o := verb(0, "counts", "--server", "https://127.0.0.1:"+ready[1], "--token-file", token, "--district", "208", "--json")
+	if !strings.Contains(o.stdout, `"registered":3,`) {
+		t.Errorf("counts over TLS: %s", o.stdout)
+	}
+	verb(1, "counts", "--server", "http://127.0.0.1:"+ready[1], "--token-file", token, "--district", "208")
+	for _, root := range []string{data, data + "-keys"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // gone since it was listed
+			}
+			if info, err := d.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s has the mode %v", path, info.Mode())
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := service.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Wait(); err != nil {
+		t.Errorf("the service ended with %v", err)
+	}
+}
+
+// certify writes a certificate for 127.0.0.1 that is its own authority.
+func certify(t *testing.T, dir string) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bahi"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
+}

@@ -1,0 +1,155 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"bahi/domain"
+	"bahi/projections"
+)
+
+// Whatever the history, with things reported late, withdrawn and frozen: the
+// commits that are named for a day add up to what counts say of it, as known at any
+// time.
+func TestExplainedFiguresAddUp(t *testing.T) {
+	t.Parallel()
+	histories := 6
+	if testing.Short() {
+		histories = 2
+	}
+	for seed := range uint64(histories) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			h := &history{T: t, rand: rand.New(rand.NewPCG(seed, 11)), dir: t.TempDir(), naive: map[domain.District]*projections.Figures{}, people: map[int]*somebody{}}
+			h.l = open(t, h.dir)
+			first := domain.Date(2021, 3, 1)
+			for range 20 {
+				h.step()
+				if h.rand.IntN(2) == 0 { // what happened earlier comes late
+					back := domain.Day(h.rand.IntN(12))
+					h.day -= back
+					if h.rand.IntN(4) == 0 {
+						h.freeze()
+					} else {
+						h.bundle()
+					}
+					h.day += back
+				}
+			}
+			moved := 0
+			for day := first - 12; day <= h.day; day++ {
+				known := (first + domain.Day(h.rand.IntN(int(h.day-first)+1))).Start().Add(time.Duration(h.rand.IntN(48)) * time.Hour)
+				for _, district := range []domain.District{muzaffarpur, patna} {
+					moved += explained(t, h.l, district, day, known) + explained(t, h.l, district, day, h.day.End())
+				}
+			}
+			if moved == 0 {
+				t.Error("nothing moved on any day")
+			}
+		})
+	}
+}
+
+// explained holds the explanation of a day to the counts, and returns how many
+// commits it names.
+func explained(t *testing.T, l *Ledger, district domain.District, day domain.Day, known time.Time) (commits int) {
+	t.Helper()
+	as := func(of domain.Day) projections.Figures {
+		r, err := l.Counts(t.Context(), projections.CountsQuery{District: district, AsOf: of, AsKnown: known})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Figures
+	}
+	sum, last := as(day-1), uint64(0)
+	err := l.Explain(t.Context(), projections.ExplainQuery{District: district, Day: day, AsKnown: known}, func(m projections.Movement) error {
+		if m.Recorded.After(known) || m.Commit < last {
+			t.Errorf("commit %d, recorded %s, comes after %d, as known %s", m.Commit, m.Recorded, last, known)
+		}
+		commits, last, sum = commits+1, m.Commit, sum.Plus(m.Figures)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := as(day); sum != want {
+		t.Errorf("district %d, %s, as known %s: explained %+v, counted %+v", district, day, known, sum, want)
+	}
+	return commits
+}
+
+func TestPersonAsOf(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir())
+	want(t, submit(t, l, centre,
+		registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16"),
+		doseOf(1, 1, muzaffarpur, "2021-01-18"),
+		doseOf(1, 2, muzaffarpur, "2021-02-16"),
+		domain.ReversalRequest{Heading: domain.Heading{ID: uuidOf(20, 1), At: at("2021-03-01")}, Person: referenceOf(1), To: domain.Partial, Reason: domain.ReasonIssuedByMistake},
+	), domain.Accepted)
+	want(t, submit(t, l, authority, domain.ReversalDecision{Heading: domain.Heading{ID: uuidOf(21, 1), At: at("2021-03-05")}, Request: uuidOf(20, 1), Approve: true, By: "officer-7"}), domain.Accepted)
+	want(t, submit(t, l, centre,
+		registrationOf(2, muzaffarpur, domain.HealthCareWorker, "2021-03-05"),
+		doseOf(2, 1, muzaffarpur, "2021-03-06"),
+		domain.DoseWithdrawal{Heading: domain.Heading{ID: uuidOf(22, 1), At: at("2021-03-09")}, Person: referenceOf(2), Number: 1, Reason: domain.ReasonEnteredInError},
+	), domain.Accepted)
+
+	readings := 0
+	ask := func(n int, day string) (PersonDetails, error) {
+		readings++
+		reader := Reader{Officer: "officer-1", Purpose: "medical"}
+		if day != "" {
+			reader.AsOf = domain.DayOf(at(day))
+		}
+		return l.Person(t.Context(), referenceOf(n), reader)
+	}
+	for _, c := range []struct {
+		person                        int
+		day, status, doses, reversals string
+	}{
+		{1, "2021-01-16", "unvaccinated", "[]", "[]"},
+		{1, "2021-01-18", "partial", "[1]", "[]"},
+		{1, "2021-02-16", "full", "[1 2]", "[]"},
+		{1, "2021-03-04", "full", "[1 2]", "[pending]"},
+		{1, "2021-03-05", "partial", "[1]", "[approved]"},
+		{1, "", "partial", "[1]", "[approved]"},
+		{2, "2021-03-07", "unvaccinated", "[]", "[]"}, // withdrawn since: it never was
+		{2, "", "unvaccinated", "[]", "[]"},
+	} {
+		p, err := ask(c.person, c.day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doses, states := []any{}, []string{}
+		for _, d := range p.Doses {
+			doses = append(doses, d.Dose)
+		}
+		for _, r := range p.Reversals {
+			states = append(states, r.State)
+		}
+		if p.Status.String() != c.status || fmt.Sprint(doses) != c.doses || fmt.Sprint(states) != c.reversals || (p.AsOf == 0) != (c.day == "") {
+			t.Errorf("person %d as of %q: %s, doses %v, reversals %v, as of %s", c.person, c.day, p.Status, doses, states, p.AsOf)
+		}
+	}
+	if _, err := ask(1, "2021-01-15"); err == nil {
+		t.Error("somebody is shown as of a day before the registration")
+	}
+	recorded := 0
+	for _, err := range l.AuditList(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		recorded++
+	}
+	if recorded != readings {
+		t.Errorf("%d readings, %d recorded", readings, recorded)
+	}
+	if _, err := l.Freeze(t.Context(), freezeOf(1, muzaffarpur, "2021-03-10")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ask(1, "2021-02-16"); err != ErrFrozen {
+		t.Errorf("as of a day before the freeze, after it: %v", err)
+	}
+}
