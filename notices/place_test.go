@@ -51,6 +51,7 @@ func TestNoticesOfAnotherLedger(t *testing.T) {
 	for name, header := range map[string]string{
 		"another one":           `{"ledger":"bahi/00000000","commit":2,"counted":1}`,
 		"put back":              `{"commit":1001,"counted":1000}`,
+		"put back, in part":     `{"commit":1001,"counted":1}`,
 		"somebody else's":       ``,
 		"somebody else's, long": strings.Repeat("x", 1000),
 	} {
