@@ -36,7 +36,7 @@ type Job struct {
 
 // PartRows is how many rows a part of a Parquet export has, about: what is done again
 // after a cut.
-const PartRows = 1 << 20
+const PartRows = 1 << 18
 
 // MarkEvery is how much of the time of an export to lines is done again after a cut.
 const MarkEvery = 2 * time.Second

@@ -130,12 +130,17 @@ func Read(r io.Reader, o Options) (iter.Seq2[Item, error], error) {
 func findFormat(in *bufio.Reader) (Format, error) {
 	for n := 1; ; n = in.Buffered() + 1 {
 		text, err := peekMore(in, n)
+		isList := strings.HasPrefix(strings.TrimLeft(text, blanks), "[")
+		isEmpty := isList && strings.Trim(text, blanks+brackets) == ""
+		if isEmpty && err == io.EOF {
+			return DIVOC, nil // a list of nothing, of whichever of them
+		}
 		text = strings.TrimLeft(text, blanks+"[")
 		found, sure := formatOfLine(text)
 		if line, _, _ := strings.Cut(text, "\n"); strings.Contains(line, "{") {
-			found, sure = formatOfObject(text[strings.Index(text, "{"):])
+			found, sure = formatOfObjects(text[strings.Index(text, "{"):])
 		}
-		if sure || err == io.EOF || err == bufio.ErrBufferFull {
+		if sure && !isEmpty || err == io.EOF || err == bufio.ErrBufferFull {
 			return found, nil
 		} else if err != nil {
 			return 0, err
@@ -150,6 +155,41 @@ func peekMore(in *bufio.Reader, n int) (string, error) {
 	return string(text), err
 }
 
+// formatOfObjects tells a format by the first object that can be read, of those
+// that are no member's value: what is broken tells nothing.
+func formatOfObjects(text string) (found Format, sure bool) {
+	const most = 100 // objects that are tried
+	for range most {
+		if found, sure = formatOfObject(text); found != NDJSON || !sure {
+			return found, sure
+		}
+		if scan := foreignScanner(text); scan.members("{", "") != 0 {
+			return NDJSON, true
+		}
+		for {
+			next := strings.IndexByte(text[1:], '{') + 1
+			if next == 0 {
+				return NDJSON, false
+			}
+			before := strings.TrimRight(text[:next], blanks)
+			isMember := strings.HasSuffix(before, ":") && !strings.HasSuffix(text[:next], "\n")
+			if text = text[next:]; !isMember {
+				break
+			}
+		}
+	}
+	return NDJSON, true
+}
+
+// beginsSortedBundle tells a Bundle whose entries come before all else, and which
+// may go on for long, by the first resource in it.
+func beginsSortedBundle(text string) bool {
+	rest := strings.TrimLeft(strings.TrimPrefix(text, "{"), blanks)
+	rest, isEntry := strings.CutPrefix(rest, `"entry"`)
+	rest, isMember := strings.CutPrefix(strings.TrimLeft(rest, blanks), ":")
+	return isEntry && isMember && strings.HasPrefix(strings.TrimLeft(rest, blanks), "[") && strings.Contains(rest, `"resourceType"`)
+}
+
 // formatOfObject tells a format by the members of the first object, of which
 // there may be a part. It is sure when more of it would tell no more.
 func formatOfObject(text string) (found Format, sure bool) {
@@ -160,6 +200,9 @@ func formatOfObject(text string) (found Format, sure bool) {
 		if foreign.looks(text) {
 			return foreign.format, true
 		}
+	}
+	if beginsSortedBundle(text) {
+		return FHIR, true
 	}
 	scan := foreignScanner(text)
 	return NDJSON, scan.members("{", "") != 0 || scan.at+len("false") <= len(text)

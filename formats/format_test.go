@@ -110,3 +110,26 @@ func TestWhatARecordLeavesUnsaid(t *testing.T) {
 		}
 	}
 }
+
+// A format is found although the first record is broken, or shows itself late.
+func TestFormatBehindWhatIsBroken(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat(`{"resource":`+fhirDose+`},`, 1000)
+	for _, c := range []struct {
+		input string
+		want  Format
+	}{
+		{`[{"recipient":{"name":tru},},` + nextDIVOC + `]`, DIVOC},
+		{"{\"x\":{,\n" + nextFHIR, FHIR},
+		{swap(samples[0], `"photo_id":{`, `"photo_id":,{`) + "\n" + samples[1], NDJSON},
+		{`{"entry":[` + large + `{"resource":` + fhirDose + `}],"resourceType":"Bundle"}`, FHIR},
+		{"[]", DIVOC}, {" [ ]\n", DIVOC}, {"{", NDJSON},
+	} {
+		if got, err := findFormat(bufio.NewReaderSize(strings.NewReader(c.input), 64<<10)); got != c.want || err != nil {
+			t.Errorf("%.60s is %s, %v; want %s", c.input, got, err, c.want)
+		}
+	}
+	if items := readForeign(t, []byte("[]"), Options{}); len(items) != 0 {
+		t.Errorf("a list of nothing has %+v", items)
+	}
+}

@@ -33,6 +33,7 @@ type Door struct {
 	log        *slog.Logger
 	pace       pace
 	asked      []*nats.Subscription // to requests for the intake key, and for verdicts
+	turns      turns                // of verdicts kept
 	asks       chan struct{}        // holds a token a question that is being answered
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ type Quarantine struct {
 	js        jetstream.JetStream
 	publisher *Publisher
 	log       *slog.Logger
+	turns     turns // of items stored
 }
 
 // NewQuarantine returns the quarantine of a ledger. Its stream is made by the first
@@ -66,6 +68,9 @@ func (q *Quarantine) List(ctx context.Context, query QuarantineQuery) (Quarantin
 	filter, err := query.filter()
 	if err != nil || limit < 1 || limit > maxItemsPage {
 		return page, fmt.Errorf("%w: a page has 1 to %d items, of a district or a centre whose codes there are", ledger.ErrBadRequest, maxItemsPage)
+	}
+	if query.After >= math.MaxInt64 {
+		return page, fmt.Errorf("%w: after is the member next of the page before", ledger.ErrBadRequest)
 	}
 	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		FilterSubject: filter,

@@ -96,14 +96,14 @@ func (r row) bare() row {
 
 // filePoison puts a bundle into quarantine that could not be taken in: its
 // submissions, when it opens and they can be read; the bundle as it came, when it
-// does not open but is sealed; and otherwise only that it came, for what was
+// does not open but is sealed and no greater than 64 KiB; and otherwise only that it came, for what was
 // published in the clear may be anybody's data.
 func (q *Quarantine) filePoison(ctx context.Context, a arrival, code BundleCode, bundle []byte) error {
 	rows, err := q.salvage(a.from, bundle)
 	switch {
 	case err == nil && len(rows) > 0:
 		return q.file(ctx, a, code, rows)
-	case err == nil || !vault.IsBundle(bundle) || len(bundle) > vault.MaxBundle:
+	case err == nil || !vault.IsBundle(bundle) || len(bundle) > quarantineSealedBytes:
 		return q.putNew(ctx, a.stored(a.from.District, 0, code), 0, nil)
 	}
 	return q.putNew(ctx, a.stored(a.from.District, 0, code), q.config.Keys.QuarantinesEnded(), appendBundleContent(bundle))
@@ -166,10 +166,14 @@ func (s stored) holding(rows []row) stored {
 var errChanged = errors.New("what lies in quarantine was changed meanwhile")
 
 func (q *Quarantine) putNew(ctx context.Context, s stored, ended uint64, content []byte) error {
-	if err := q.put(ctx, s, ended, content); !errors.Is(err, errChanged) {
+	if err := q.put(ctx, s, ended, content); err != nil {
+		if errors.Is(err, errChanged) {
+			return nil // a bundle that came again
+		}
 		return err
 	}
-	return nil // a bundle that came again
+	q.trim(ctx, sender{s.From, s.Centre})
+	return nil
 }
 
 // put seals and stores a message in the place of the one that s was read from, or,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -622,7 +623,7 @@ func TestPagesOfQuarantine(t *testing.T) {
 			t.Errorf("%+v: pages of %v, want %v", c.query, got, c.want)
 		}
 	}
-	for _, bad := range []QuarantineQuery{{Limit: -1}, {Limit: maxItemsPage + 1}, {Centre: "a.b"}, {Centre: "*"}, {Centre: ">"}} {
+	for _, bad := range []QuarantineQuery{{Limit: -1}, {Limit: maxItemsPage + 1}, {Centre: "a.b"}, {Centre: "*"}, {Centre: ">"}, {After: math.MaxUint64}, {After: math.MaxInt64}} {
 		if _, err := q.List(t.Context(), bad); !errors.Is(err, ledger.ErrBadRequest) {
 			t.Errorf("%+v: %v", bad, err)
 		}

@@ -21,12 +21,13 @@ const (
 
 	// What waits for the ledger is bounded for all and for each centre. When
 	// either is full, a centre is refused, keeps its bundle and tries again.
-	maxIntakeBytes      = 1 << 30 // the server sets this much aside
-	maxBundlesPerCentre = 2_000
+	maxIntakeBytes      = 2 << 30 // the server sets this much aside
+	maxBundlesPerCentre = 250
 	maxIntakeAge        = 30 * 24 * time.Hour
 	duplicateWindow     = 2 * time.Minute
 
-	// Of what is only kept the oldest makes room.
+	// Of what is only kept the oldest makes room: of a centre in its share, see
+	// share.go, and of all.
 	maxQuarantineBytes = 256 << 20
 	maxQuarantineItems = 100_000
 	maxQuarantineAge   = 30 * 24 * time.Hour

@@ -49,6 +49,7 @@ func (d *Door) keepVerdicts(ctx context.Context, a arrival, sealed []byte, code 
 	if _, err := d.js.PublishMsg(ctx, msg); err != nil {
 		return fmt.Errorf("cannot keep verdicts: %w", err)
 	}
+	d.trimVerdicts(ctx, a.from, len(sealed))
 	return nil
 }
 

@@ -48,7 +48,10 @@ func (l *Ledger) identify(d *projections.Draft, a *ask) error {
 // known gathers what the register knows that bears on the submission of a.
 func (l *Ledger) known(d *projections.Draft, a *ask) (domain.Known, subject, error) {
 	k := domain.Known{Authority: a.caller.Authority, Token: a.person}
-	who := subject{issued: a.issued}
+	who := subject{}
+	if !isDerived(domain.RegistrationOf(a.submission)) {
+		who.issued = a.issued
+	}
 
 	record, again, err := d.Submission(a.id)
 	if err != nil {
@@ -89,6 +92,11 @@ func (l *Ledger) known(d *projections.Draft, a *ask) (domain.Known, subject, err
 	k.Frozen = k.Person.IsRegistered() && d.Closed(k.Person.Cohort)
 	return k, who, err
 }
+
+// isDerived tells an id that was made of a record, as those of foreign formats
+// are, by its version. Whoever guesses a photo ID can make it, so naming a person
+// by it yields no number.
+func isDerived(id domain.UUID) bool { return id[6]>>4 == 8 }
 
 func (l *Ledger) knownRegistration(d *projections.Draft, a *ask, r domain.Registration, k *domain.Known) error {
 	var err error

@@ -212,3 +212,31 @@ func TestDecisionKeepsItsPlaceOverDistricts(t *testing.T) {
 		anew,
 	), domain.Accepted)
 }
+
+// An id that was made of a photo ID can be made by whoever guesses one: what names
+// its person by such an id is decided, and its verdict tells no number. The
+// registration told again does, to whoever repeats its particulars.
+func TestDerivedRegistrationTellsNoNumber(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir())
+	r := unnumbered(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")
+	r.ID[6], r.Restated = 0x80, true
+	dose := doseByRegistration(1, 1, muzaffarpur, "2021-01-16")
+	dose.Registration = r.ID
+	withdrawal := domain.DoseWithdrawal{
+		Heading: domain.Heading{ID: uuidOf(40, 1), At: at("2021-01-17")}, Registration: r.ID, Number: 1, Reason: domain.ReasonEnteredInError,
+	}
+	verdicts := submit(t, l, centre, r, dose, dose, withdrawal)
+	want(t, append(verdicts[:2:2], verdicts[3]), domain.Accepted)
+	want(t, verdicts[2:3], domain.Duplicate)
+	number := verdicts[0].Person
+	for i, told := range []domain.Reference{number, "", "", ""} {
+		if verdicts[i].Person != told || number == "" {
+			t.Errorf("verdict %d tells %q", i, verdicts[i].Person)
+		}
+	}
+	if again := submit(t, l, centre, r)[0]; again.Outcome != domain.Duplicate || again.Person != number {
+		t.Errorf("the registration again: %+v", again)
+	}
+	check(t, l)
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -34,6 +35,7 @@ type Follower struct {
 	publisher message.Publisher // tests lose messages here
 	options   Options
 	pace      pace
+	asked     domain.Day // for which it was told what is due
 }
 
 // pace is how patient a follower is. Tests are less so.
@@ -223,7 +225,7 @@ func (f *Follower) resume(ctx context.Context) (*teller, error) {
 // placeOf reads the place that a message carries, if it is one of this ledger.
 func (f *Follower) placeOf(ctx context.Context, m *jetstream.RawStreamMsg, head uint64) (place, error) {
 	p, err := placeOf(m.Header)
-	if err != nil || p.after() > head {
+	if err != nil || max(p.Commit-1, p.Counted, p.Telling) > head {
 		return place{}, errOther
 	}
 	if p.Ledger == "" {
@@ -254,7 +256,13 @@ func (f *Follower) origin(ctx context.Context) (string, error) {
 // isOvertaken tells whether another follower published first, or a message whose
 // acknowledgement got lost is there.
 func isOvertaken(err error) bool {
-	const wrongLastSequenceOnReplicas = 10164
 	var refused *jetstream.APIError
-	return errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == wrongLastSequenceOnReplicas)
+	if !errors.As(err, &refused) {
+		return false
+	}
+	switch server.ErrorIdentifier(refused.ErrorCode) {
+	case server.JSStreamWrongLastSequenceErrF, server.JSStreamWrongLastSequenceConstantErr: // the latter on replicas
+		return true
+	}
+	return false
 }

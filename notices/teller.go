@@ -26,7 +26,6 @@ type teller struct {
 	recorded time.Time // when it was
 	kept     place     // as the last message on subjectPlace has it
 	keptAt   time.Time
-	asked    domain.Day // for which it was looked what is due
 
 	changed  map[domain.District]span // of counts, in commits behind at.Counted
 	gathered <-chan time.Time         // when they are to be told; nil when there are none
@@ -137,6 +136,9 @@ func (t *teller) tellDue(ctx context.Context) error {
 	for _, p := range pending { // in the order of their days and ids
 		if p.DueFrom > today || t.at.isTold(p.DueFrom, p.Request) {
 			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		next := t.at
 		next.Due, next.Request = p.DueFrom, p.Request

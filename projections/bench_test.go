@@ -215,11 +215,17 @@ func BenchmarkQuery(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for name, by := range map[string][]Dimension{"total": nil, "by group": {ByGroup}, "by day": {ByDay}} {
+	now := CountsQuery{District: 208, AsOf: l.day, AsKnown: l.at.Add(time.Hour)}
+	then := CountsQuery{District: 208, AsOf: l.day - 40, AsKnown: (l.day - 20).End()}
+	for name, by := range map[string][]Dimension{"total": nil, "by group": {ByGroup}, "by day": {ByDay}, "total then": nil} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for range b.N {
-				q := CountsQuery{District: 208, By: by, AsOf: l.day, AsKnown: l.at.Add(time.Hour)}
+				q := now
+				if name == "total then" {
+					q = then
+				}
+				q.By = by
 				r, err := c.Query(b.Context(), q, nil)
 				if err != nil || r.Registered == 0 {
 					b.Fatal(r, err)

@@ -89,7 +89,7 @@ var rules = map[string]rule{
 	opRequestReversal:   {roles: []string{centre, authority}, within: true},
 	opDecideReversal:    {roles: []string{authority}},
 	opAuthorityKey:      {roles: []string{authority}},
-	opEvents:            {roles: []string{analyst, operator, auditor}, within: true},
+	opEvents:            {roles: []string{analyst, auditor}, within: true},
 	opAudit:             {roles: []string{auditor}},
 	opAccessAudit:       {roles: []string{auditor}},
 	opProjections:       {roles: []string{operator}},
@@ -166,7 +166,10 @@ func bearer(r *http.Request) (token string, ok bool) {
 }
 
 // forwarding are headers by which a proxy says that it speaks for somebody else.
-var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+var forwarding = []string{
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via",
+	"Cf-Connecting-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "Fly-Client-Ip",
+}
 
 // isLocal tells whether the request comes from this machine: its TCP peer has a
 // loopback address and does not speak for somebody else. Whom a proxy says it

@@ -41,7 +41,7 @@ var routes = map[string]route{
 	opRequestReversal:   {"/v1/reversals", "{}", []string{centre, authority}, ""},
 	opDecideReversal:    {"/v1/reversals/" + idOf(3, 1).String() + "/decision", "{}", []string{authority}, "-"},
 	opAuthorityKey:      {"/v1/authority-key", `{"public_key":"none"}`, []string{authority}, "-"},
-	opEvents:            {"/v1/events", "", []string{analyst, operator, auditor}, "/v1/events?district=209"},
+	opEvents:            {"/v1/events", "", []string{analyst, auditor}, "/v1/events?district=209"},
 	opAudit:             {"/v1/audit", "", []string{auditor}, "-"},
 	opAccessAudit:       {"/v1/audit/access", "", []string{auditor}, "-"},
 	opProjections:       {"/v1/projections", "", []string{operator}, "-"},
@@ -199,6 +199,11 @@ func TestRoleTokensAreForThisMachine(t *testing.T) {
 		{"127.0.0.1:4711", []string{"X-Forwarded-For", "127.0.0.1"}, false},
 		{"127.0.0.1:4711", []string{"Forwarded", "for=10.0.0.7"}, false},
 		{"127.0.0.1:4711", []string{"X-Real-IP", ""}, false},
+		{"127.0.0.1:4711", []string{"CF-Connecting-IP", "10.0.0.7"}, false},
+		{"127.0.0.1:4711", []string{"True-Client-IP", "10.0.0.7"}, false},
+		{"127.0.0.1:4711", []string{"X-Cluster-Client-IP", "10.0.0.7"}, false},
+		{"127.0.0.1:4711", []string{"X-Original-Forwarded-For", "10.0.0.7"}, false},
+		{"127.0.0.1:4711", []string{"Fly-Client-IP", "10.0.0.7"}, false},
 		{"@", nil, false},
 	} {
 		for token, want := range map[string]int{good: http.StatusForbidden, signed: http.StatusOK} {

@@ -24,9 +24,9 @@ type eventsInput struct {
 	To       string `query:"to" doc:"Last commit, likewise; a day is meant to its end" example:"2021-03-04"`
 	District string `query:"district" doc:"LGD code: events of people who live there and doses given there; by default the token's, or all" example:"208"`
 	Type     string `query:"type" doc:"One kind of event" enum:"registered,registration_withdrawn,dose,dose_withdrawn,reversal_requested,reversal_decided,frozen"`
-	Exact    bool   `query:"exact" doc:"Tell commits and times, in the order of the ledger; for operators and auditors"`
-	Follow   bool   `query:"follow" doc:"Go on with what comes; a line without anything says that nothing has. For operators and auditors"`
-	Key      string `header:"Pseudonym-Key" doc:"Make pseudonyms with this key, 64 hexadecimal digits, to go on with an export that was cut off; for operators and auditors"`
+	Exact    bool   `query:"exact" doc:"Tell commits and times, in the order of the ledger; for auditors"`
+	Follow   bool   `query:"follow" doc:"Go on with what comes; a line without anything says that nothing has. For auditors"`
+	Key      string `header:"Pseudonym-Key" doc:"Make pseudonyms with this key, 64 hexadecimal digits, to go on with an export that was cut off; for auditors"`
 }
 
 func (s *Server) events(hctx huma.Context, in *eventsInput) {
@@ -60,9 +60,9 @@ func (in *eventsInput) query(who access.Principal) (q ledger.ReplayQuery, err er
 		return q, wrong(pseudonymKeyHeader, errors.New("a key of pseudonyms has 64 hexadecimal digits"))
 	}
 	q.Type, q.Exact, q.Follow = in.Type, in.Exact, in.Follow
-	q.WithinDay = who.Role == operator || who.Role == auditor
+	q.WithinDay = who.Role == auditor
 	if !q.WithinDay && (q.Exact || q.Follow || len(q.Key) > 0) {
-		return q, newProblem(http.StatusForbidden, codeForbidden, "commits, times, what comes as it comes and pseudonyms that last are for operators and auditors")
+		return q, newProblem(http.StatusForbidden, codeForbidden, "commits, times, what comes as it comes and pseudonyms that last are for auditors")
 	}
 	return q, nil
 }

@@ -43,7 +43,7 @@ func TestAnalystsGetDays(t *testing.T) {
 	if n := strings.Count(exact.body, `"recorded_at"`); exact.status != http.StatusOK || n != all || strings.Count(exact.body, `"commit"`) != all {
 		t.Errorf("an auditor gets %d %s", exact.status, exact.body)
 	}
-	if got := s.with(t, s.token(t, operator), "GET", "/v1/events", "", pseudonymKeyHeader, "abc"); got.status != http.StatusUnprocessableEntity && got.status != http.StatusBadRequest {
+	if got := s.with(t, s.token(t, auditor), "GET", "/v1/events", "", pseudonymKeyHeader, "abc"); got.status != http.StatusUnprocessableEntity && got.status != http.StatusBadRequest {
 		t.Errorf("half a key is answered %d %s", got.status, got.body)
 	}
 }
@@ -57,7 +57,7 @@ func TestFollow(t *testing.T) {
 	defer cancel()
 	key := make([]byte, ledger.PseudonymKeySize)
 	var came []string
-	for e, err := range s.client(t, operator).Replay(ctx, ledger.ReplayQuery{Follow: true, Key: key}) {
+	for e, err := range s.client(t, auditor).Replay(ctx, ledger.ReplayQuery{Follow: true, Key: key}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestFollow(t *testing.T) {
 	if came[0] != "registered "+person || came[2] != "dose "+person || came[1] == came[0] {
 		t.Errorf("came: %q", came)
 	}
-	for e, err := range s.client(t, operator).Replay(ctx, ledger.ReplayQuery{Key: key}) {
+	for e, err := range s.client(t, auditor).Replay(ctx, ledger.ReplayQuery{Key: key}) {
 		if err != nil || e.Person == "" || !strings.Contains(strings.Join(came, " "), e.Person) {
 			t.Errorf("with the same key: %+v, %v", e, err)
 		}

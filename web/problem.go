@@ -269,6 +269,11 @@ func frameworkProblem(status int, message string, errs []error) *Problem {
 	case http.StatusRequestTimeout:
 		return newProblem(status, codeTooSlow, "the body came too slowly; send it again")
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusInternalServerError:
+		if message == unreadBody {
+			return newProblem(http.StatusBadRequest, codeBadRequest, "the body broke off, or is not chunked as it says; send it again")
+		}
+		return internalProblem()
 	default:
 		return internalProblem()
 	}
@@ -289,6 +294,9 @@ func frameworkProblem(status int, message string, errs []error) *Problem {
 	}
 	return p
 }
+
+// unreadBody is the framework's word for a body that it could not read to its end.
+const unreadBody = "cannot read request body"
 
 // unknownParameter is the framework's word for a query parameter that a route
 // does not have. Its name is the sender's and is not repeated.

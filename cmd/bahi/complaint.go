@@ -15,6 +15,7 @@ import (
 	"bahi/access"
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/intake"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -112,6 +113,7 @@ func (p *program) problem(answer *web.Problem) (says, hint string) {
 // fault tells of what stands in the way of a verb: files, disks, servers, keys.
 func (p *program) fault(err error) (says, hint string) {
 	is := func(target error) bool { return errors.Is(err, target) }
+	var bundle *intake.BundleError
 	switch {
 	case is(ledger.ErrLocked), is(eventstore.ErrLocked), is(projections.ErrLocked):
 		return p.data + " is in use by another bahi", "wait until it is done, or stop it; a service that is ready is spoken to by itself"
@@ -123,6 +125,8 @@ func (p *program) fault(err error) (says, hint string) {
 		return "the keys in " + p.keyDir() + " are another ledger's, or were made anew", "give the directory that this ledger was founded with, with --keys"
 	case is(eventstore.ErrFull), is(syscall.ENOSPC):
 		return "there is no space left on the disk of " + p.data, "free some, and do the same again; nothing that was acknowledged is lost, and nothing is stored twice"
+	case errors.As(err, &bundle) && bundle.Code == intake.BundleOtherKey:
+		return oneLine(err), "the ledger has another intake key by now, as after every freeze; ask the operator for the present one (`bahi ledger intake-key`), give it with --intake-key, and submit the same again"
 	case is(ledger.ErrUndecided):
 		return "the ledger could not confirm what was sent last", "submit the same again: what was stored answers as a duplicate"
 	case is(ledger.ErrClosed):

@@ -11,6 +11,7 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/intake"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -45,6 +46,8 @@ func TestComplaints(t *testing.T) {
 		{fmt.Errorf("%w (%w)", ledger.ErrUndecided, errors.New("dial tcp")), exitFailed, "could not confirm", "answers as a duplicate"},
 		{&web.Problem{Code: "shutting_down", Detail: "the ledger is shutting down", Request: "W5S2"}, exitFailed, "shutting down", "later"},
 		{fmt.Errorf("%w: the purpose is one of these", ledger.ErrBadRequest), exitUsage, "the purpose is one of these", ""},
+		{wrapped(&intake.BundleError{Code: intake.BundleOtherKey}), exitFailed, "other_key", "ask the operator for the present one"},
+		{wrapped(&intake.BundleError{Code: intake.BundleCannotOpen}), exitFailed, "cannot_open", ""},
 		{ledger.ErrFrozen, exitFrozen, "frozen", ""},
 		{ledger.ErrNotFound, exitNotFound, "not found", ""},
 		{projections.ErrTooManyRows, exitUsage, "more than a million rows", ""},

@@ -52,7 +52,7 @@ removed when the export is done. docs/EXPORTS.md has the columns.`,
 			}
 			role := vault.RoleAnalyst
 			if r.exact || r.follow || r.state != "" {
-				role = vault.RoleOperator
+				role = vault.RoleAuditor
 			}
 			return p.with(c.Context(), role, func(d door) error { return p.replay(c.Context(), d, q, f, r) })
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -166,5 +167,48 @@ func status(f *projections.Figures, status string, n int64) {
 		f.Partial += n
 	case "full":
 		f.Full += n
+	}
+}
+
+// TestFollow follows a ledger that a service holds: what there is comes, then each
+// commit as it is made, until an interrupt ends it well.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "ledger")
+	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0", "--listen-nats", "127.0.0.1:0")
+	readyService(t, service)
+	mustExit(t, exitDone, strings.NewReader(many(3)), "submit", "--data", data, "-")
+	follower := child(t, "replay", "--data", data, "--follow", "--format", "csv")
+	stdout, err := follower.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := follower.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	next := func() string {
+		if !lines.Scan() {
+			t.Fatalf("no further line: %v", lines.Err())
+		}
+		return lines.Text()
+	}
+	if header := next(); !strings.HasPrefix(header, "type,day,") {
+		t.Errorf("first comes %q", header)
+	}
+	for range 3 {
+		if line := next(); !strings.HasPrefix(line, "registered,") {
+			t.Errorf("%q came", line)
+		}
+	}
+	mustExit(t, exitDone, strings.NewReader(registration(77)), "submit", "--data", data, "-")
+	if line := next(); !strings.HasPrefix(line, "registered,") {
+		t.Errorf("%q came", line)
+	}
+	if err := follower.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := follower.Wait(); err != nil {
+		t.Errorf("an interrupted follower ends with %v", err)
 	}
 }

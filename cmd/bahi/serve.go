@@ -60,6 +60,7 @@ those authorities.`,
 	f.StringVar(&at.clientCA, "client-ca", "", "PEM file with the authorities that sign client certificates (default: a registered one may be signed by anybody)")
 	f.BoolVar(&at.plain, "plain-http", false, "serve others without TLS: a proxy in front ends it")
 	f.StringVar(&at.nats, "listen-nats", "", "address at which the embedded server takes centres' bundles (default: none)")
+	f.BoolVar(&at.plainNATS, "plain-nats", false, "take bundles of other machines without TLS: a tunnel or a network of its own encrypts")
 	f.StringVar(&at.natsCertificate, "nats-tls-cert", "", "PEM file with the certificate of --listen-nats")
 	f.StringVar(&at.natsKey, "nats-tls-key", "", "PEM file with the private key of --nats-tls-cert")
 	f.IntVar(&p.readsPerDay, "reads-per-day", readsPerDay(), "how many people's details one officer may open in a day; the variable BAHI_READS_PER_DAY sets it, too")
@@ -70,7 +71,7 @@ those authorities.`,
 // doors are where and how the service is reached.
 type doors struct {
 	http, certificate, key, clientCA string
-	plain                            bool
+	plain, plainNATS                 bool
 	nats, natsCertificate, natsKey   string
 }
 
@@ -90,6 +91,10 @@ func (d doors) check() error {
 		return usage("--nats-tls-cert needs --listen-nats")
 	case d.plain && d.certificate != "":
 		return usage("--plain-http and --tls-cert exclude one another")
+	case d.plainNATS && d.natsCertificate != "":
+		return usage("--plain-nats and --nats-tls-cert exclude one another")
+	case d.nats != "" && (!loopback(d.nats) || d.nats[0] == ':') && d.natsCertificate == "" && !d.plainNATS:
+		return usage("--listen-nats is an address that other machines reach, and whoever is on the way could speak in a centre's connection; give --nats-tls-cert and --nats-tls-key, or --plain-nats when something else encrypts")
 	case !d.local() && d.certificate == "" && !d.plain:
 		return usage("--listen is an address that other machines reach, and tokens and details would cross the network in the clear; give --tls-cert and --tls-key, or --plain-http when a proxy in front ends TLS")
 	}
@@ -97,8 +102,10 @@ func (d doors) check() error {
 }
 
 // local tells whether the HTTP door is reached from this machine alone.
-func (d doors) local() bool {
-	host, _, err := net.SplitHostPort(d.http)
+func (d doors) local() bool { return loopback(d.http) }
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
 	return err == nil && (host == "" || host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
