@@ -92,3 +92,38 @@ func BenchmarkRebuild(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkVerify reads a ledger from disk and recomputes the tree and the counts, as
+// a verification of the whole ledger does.
+func BenchmarkVerify(b *testing.B) {
+	s := storedLoad(b)
+	dir := b.TempDir()
+	counts, err := OpenCounts(filepath.Join(dir, "counts"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer counts.Close()
+	merkle, err := OpenMerkle(filepath.Join(dir, "merkle"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer merkle.Close()
+	r := NewRunner(s, counts, merkle)
+	for _, v := range []View{counts, merkle} {
+		if err := CatchUp(b.Context(), s, v, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := processorTime(b)
+	for range b.N {
+		for _, name := range []string{"merkle", "counts"} {
+			if v, err := r.Verify(b.Context(), name, nil); err != nil || len(v.Mismatches) > 0 {
+				b.Fatal(v, err)
+			}
+		}
+	}
+	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/float64(b.N*rebuildCommits*benchEntries), "cpu-ns/event")
+	perSecond(b, rebuildCommits)
+}
