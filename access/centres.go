@@ -69,8 +69,8 @@ func (r *Registry) AddCentre(ctx context.Context, by Principal, c Centre) error 
 }
 
 // RemoveCentre shuts a centre out: nkey and certificate are not taken any more, and
-// connections of the embedded NATS server are cut off. Tokens that were issued for
-// it are ended apart, with [Registry.Revoke]. Errors: [ErrForbidden], [ErrNotFound].
+// connections of the embedded NATS server are cut off. Tokens that were issued
+// for it until then are revoked with it. Errors: [ErrForbidden], [ErrNotFound].
 func (r *Registry) RemoveCentre(ctx context.Context, by Principal, district domain.District, code string) error {
 	if err := mayManage(by, vault.RoleCentre); err != nil {
 		return err

@@ -45,6 +45,12 @@ const (
 	missesAllowed = 20
 	missWindow    = time.Hour
 
+	// Verdicts within missWindow that say that a person, a dose or a request is not
+	// known, after which a centre's token is locked. A centre that sends a day's
+	// doses before its registrations gets some hundred; it sends them again after
+	// those. 500 an hour are too few to go through numbers of 14 digits.
+	unknownAllowed = 500
+
 	// maxLocks bounds the officers of role tokens that are locked. Beyond it no
 	// further name is let look.
 	maxLocks = 10_000
@@ -55,6 +61,30 @@ type limits struct {
 	mu     sync.Mutex // guards what the values hold, too
 	rates  *lru[*rate.Limiter]
 	misses *lru[*misses]
+
+	unknown *lru[*unknowns]
+}
+
+// unknowns are the verdicts about nobody since the first within an hour.
+type unknowns struct {
+	since time.Time
+	n     int
+}
+
+// notKnown notes verdicts about nobody, and tells whether they are too many.
+func (l *limits) notKnown(id string, n int, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u, ok := l.unknown.get(id)
+	if !ok {
+		u = &unknowns{since: now}
+		l.unknown.put(id, u)
+	}
+	if now.Sub(u.since) >= missWindow {
+		*u = unknowns{since: now}
+	}
+	u.n += n
+	return u.n >= unknownAllowed
 }
 
 // misses are the last times at which a token asked in vain, the oldest at next.
@@ -125,7 +155,7 @@ func probe(p Principal, officer string) string {
 func (r *Registry) MayLook(p Principal, officer string) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.locks[p.Token] || r.locks[probe(p, officer)] || len(r.locks) >= maxLocks && probe(p, officer) != p.Token {
+	if r.locks[p.Token] || p.Centre != "" && r.lockedPlaces[place{p.District, p.Centre}] > 0 || r.locks[probe(p, officer)] || len(r.locks) >= maxLocks && probe(p, officer) != p.Token {
 		return ErrLocked
 	}
 	return nil
@@ -133,7 +163,7 @@ func (r *Registry) MayLook(p Principal, officer string) error {
 
 // Looked notes a look-up of a person. Those that found nobody, or somebody frozen,
 // count: 20 within an hour lock the token, or with a role token the officer's use
-// of it. The lock is recorded and holds on every node, until the authority takes it
+// of it. Those of a centre count together and lock all its tokens. The lock is recorded and holds on every node, until the authority takes it
 // off; the count before it is this node's own. It returns [ErrLocked] when this
 // look-up locked it.
 func (r *Registry) Looked(ctx context.Context, p Principal, officer string, found bool) error {
@@ -142,9 +172,37 @@ func (r *Registry) Looked(ctx context.Context, p Principal, officer string, foun
 	}
 	id := probe(p, officer)
 	now := r.config.Now()
-	if !r.limits.missed(id, now) {
+	if !r.limits.missed(counted(p, id), now) {
 		return nil
 	}
+	return r.lock(ctx, p, id, officer, now)
+}
+
+// counted is what misses count under: a centre's together, whichever token they
+// come by.
+func counted(p Principal, id string) string {
+	if p.Centre != "" {
+		return place{p.District, p.Centre}.key()
+	}
+	return id
+}
+
+// Unknown notes how many verdicts of a bundle told the principal of a centre that
+// somebody or something is not known: 500 within an hour lock the centre's tokens,
+// as [Registry.Looked] does. The installation's token is not locked: behind it
+// stands a portal with everybody's submissions.
+func (r *Registry) Unknown(ctx context.Context, p Principal, n int) error {
+	if n == 0 || p.Centre == "" {
+		return nil
+	}
+	now := r.config.Now()
+	if !r.limits.notKnown(counted(p, p.Token), n, now) {
+		return nil
+	}
+	return r.lock(ctx, p, p.Token, "", now)
+}
+
+func (r *Registry) lock(ctx context.Context, p Principal, id, officer string, now time.Time) error {
 	a := eventstore.AuditAccess{
 		At: now, Kind: eventstore.TokenLocked, Token: id, Role: p.Role,
 		District: p.District, Centre: p.Centre, Officer: p.Officer, By: "ledger",

@@ -40,7 +40,9 @@ type Registry struct {
 	folded       uint64       // sequence of the last event
 	failed       error        // why events cannot be folded any more
 	tokens       map[string]Token
-	locks        map[string]bool // ids of tokens, or probe's
+	locks        map[string]bool  // ids of tokens, or probe's
+	lockedAt     map[string]place // of those locks that are of a centre's token
+	lockedPlaces map[place]int    // how many of a centre's tokens are locked
 	centres      map[place]Centre
 	nkeys        map[string]place
 	certificates map[string]place
@@ -57,6 +59,9 @@ type place struct {
 	district domain.District
 	code     string
 }
+
+// key is what the misses of a centre are counted under, whichever token they come by.
+func (p place) key() string { return fmt.Sprintf("centre:%d:%s", p.district, p.code) }
 
 const (
 	maxTokens  = 100_000 // issued and not expired
@@ -87,10 +92,12 @@ func Open(ctx context.Context, config Config) (*Registry, error) {
 	r := &Registry{
 		config: config,
 		tokens: map[string]Token{}, locks: map[string]bool{},
+		lockedAt: map[string]place{}, lockedPlaces: map[place]int{},
 		centres: map[place]Centre{}, nkeys: map[string]place{}, certificates: map[string]place{},
 		changed: make(chan struct{}, 1),
 	}
 	r.limits.rates, r.limits.misses = newLRU[*rate.Limiter](watched), newLRU[*misses](watched)
+	r.limits.unknown = newLRU[*unknowns](watched)
 	r.signed = &signed{origin: config.Origin, key: config.Vault.TokenSigner(), now: config.Now, issued: r.issued, known: newLRU[string](watched)}
 	r.verifiers = append([]Verifier{r.signed, installation{config.Vault}}, config.Verifiers...)
 	for a, err := range config.Store.Access(ctx, 0) {
@@ -180,23 +187,50 @@ func (r *Registry) fold(a eventstore.AuditAccess) {
 		}
 	case eventstore.TokenLocked:
 		r.locks[a.Token] = true
+		if at := (place{a.District, a.Centre}); a.Centre != "" && r.lockedAt[a.Token] != at {
+			r.lockedAt[a.Token] = at
+			r.lockedPlaces[at]++
+		}
 		r.forgive(a.Token)
 	case eventstore.TokenUnlocked:
-		delete(r.locks, a.Token)
 		r.forgive(a.Token)
+		r.unlock(a.Token)
 	case eventstore.CentreAdded:
 		r.dropCentre(place{a.District, a.Centre})
 		r.addCentre(centreOf(a))
 	case eventstore.CentreRemoved:
-		r.dropCentre(place{a.District, a.Centre})
+		at := place{a.District, a.Centre}
+		r.dropCentre(at)
+		for id, t := range r.tokens { // what was issued for it ends with it
+			if t.Role == vault.RoleCentre && t.State != Revoked && at == (place{t.District, t.Centre}) {
+				t.State = Revoked
+				r.tokens[id] = t
+			}
+		}
 	}
 }
 
-// forgive forgets the misses of a token: they led to its lock.
+// unlock is called with mu held.
+func (r *Registry) unlock(id string) {
+	delete(r.locks, id)
+	if at, ok := r.lockedAt[id]; ok {
+		delete(r.lockedAt, id)
+		if r.lockedPlaces[at]--; r.lockedPlaces[at] == 0 {
+			delete(r.lockedPlaces, at)
+		}
+	}
+}
+
+// forgive forgets the misses of a token, or of its centre: they led to its lock.
 func (r *Registry) forgive(id string) {
 	r.limits.mu.Lock()
 	defer r.limits.mu.Unlock()
 	r.limits.misses.drop(id)
+	r.limits.unknown.drop(id)
+	if at, ok := r.lockedAt[id]; ok {
+		r.limits.misses.drop(at.key())
+		r.limits.unknown.drop(at.key())
+	}
 }
 
 // sweep forgets tokens that expired, now and then.
@@ -209,7 +243,9 @@ func (r *Registry) sweep() {
 	for id, t := range r.tokens {
 		if r.forgotten(t.Expires) {
 			delete(r.tokens, id)
-			delete(r.locks, id)
+			if _, ofCentre := r.lockedAt[id]; !ofCentre { // a centre stays locked until the authority unlocks it
+				delete(r.locks, id)
+			}
 		}
 	}
 }

@@ -50,8 +50,28 @@ func (r *Registry) letIn(p Principal) error {
 		return ErrUnknownToken
 	case !p.Expires.IsZero() && !r.config.Now().Before(p.Expires.Add(leeway)):
 		return ErrExpired
-	case r.locks[p.Token]:
+	case r.locks[p.Token], p.Centre != "" && r.lockedPlaces[place{p.District, p.Centre}] > 0:
 		return ErrLocked
+	}
+	return nil
+}
+
+// Stands tells whether somebody who was let in would still be: nil, or what
+// [Registry.Bearer] and [Registry.Certificate] would say. It asks nothing but this
+// node's memory, so that it can be asked for every piece of what takes long.
+func (r *Registry) Stands(p Principal) error {
+	if err := r.letIn(p); err != nil || p.Installation {
+		return err
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.tokens[p.Token].State == Revoked {
+		return ErrRevoked
+	}
+	if sum, ok := strings.CutPrefix(p.Token, "cert:"); ok {
+		if c := r.centres[place{p.District, p.Centre}]; c.Certificate == "" || !strings.HasPrefix(c.Certificate, sum) {
+			return ErrUnknownToken
+		}
 	}
 	return nil
 }

@@ -72,3 +72,22 @@ func TestShares(t *testing.T) {
 		t.Errorf("%+v, %v", s.Quarantined, err)
 	}
 }
+
+// TestWaitingIsShared: a centre of which as many bundles wait as may is refused, and
+// no other centre is; all that it may have waiting is an eighth of the room.
+func TestWaitingIsShared(t *testing.T) {
+	t.Parallel()
+	if maxBundlesPerCentre*maxMessage > maxIntakeBytes/8 {
+		t.Error("one centre can take more than an eighth of what all have")
+	}
+	h, m := openHouse(t), &memory{}
+	h.open(t, m.submit)
+	c := h.anyCentre(t, ClientOptions{})
+	for range maxBundlesPerCentre {
+		c.put(t, "intake.208.208001", "", []byte("x"))
+	}
+	if _, err := c.js.Publish(t.Context(), "intake.208.208001", []byte("x")); err == nil {
+		t.Error("one more is received")
+	}
+	c.put(t, "intake.208.208002", "", []byte("x"))
+}

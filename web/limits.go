@@ -20,9 +20,13 @@ type limits struct {
 	linger time.Duration // that a body is still read after an answer that did not need all of it
 	wait   time.Duration // for a place among the streams of submissions
 	drain  time.Duration // for requests to end when the service ends
+	stands time.Duration // between two looks at whether who asks would still be let in
+	silent time.Duration // that submissions may come without any that is decided
 
 	connections int
+	waiting     int   // connections of one address, not this machine's, on which nothing is asked
 	streams     int   // of submissions at a time
+	perToken    int   // of submissions at a time by one token
 	readings    int   // of the whole ledger at a time: replays, verifications, rebuilds
 	followers   int   // of the ledger's end at a time
 	whole       int64 // bytes of a body of submissions that is read before it is decided
@@ -40,9 +44,13 @@ var defaultLimits = limits{
 	linger: 500 * time.Millisecond,
 	wait:   5 * time.Second,
 	drain:  30 * time.Second,
+	stands: 2 * time.Second,
+	silent: 2 * time.Minute,
 
 	connections: 1024,
+	waiting:     64,
 	streams:     256,
+	perToken:    8,
 	readings:    4,
 	followers:   16,
 	whole:       256 << 10,

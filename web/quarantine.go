@@ -28,7 +28,7 @@ func (s *Server) registerQuarantine() {
 		OperationID: opOpenQuarantined, Method: http.MethodPost, Path: "/v1/quarantine/{id}/open", Tags: tags("Quarantine"),
 		Summary: "Open something in quarantine, recorded before it is shown",
 		Description: "It holds people's details, sealed to their district: each row that is shown counts as one of the officer's readings of the day. " +
-			"After a freeze of the district it is answered 451.",
+			"A freeze of the district removes it: it is answered 404 afterwards, or 451 while the removal is under way.",
 		Responses: gone,
 	}, s.openQuarantined)
 

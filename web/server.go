@@ -31,6 +31,7 @@ type Server struct {
 	openAPI    []byte
 
 	streams   places // of submissions
+	senders   tally  // of submissions by tokens
 	readings  places // of the whole ledger
 	followers places // of its end
 	keys      *keys
@@ -101,7 +102,9 @@ func (s *Server) ServeTLS(ctx context.Context, listener net.Listener, t *TLS) er
 }
 
 func (s *Server) serve(ctx context.Context, listener net.Listener, t *TLS) error {
+	waiting := crowd{most: s.limits.waiting}
 	server := &http.Server{
+		ConnState:         waiting.state,
 		Handler:           s,
 		ReadHeaderTimeout: s.limits.header,
 		IdleTimeout:       s.limits.answer,

@@ -141,14 +141,18 @@ func (s *Server) readingAt(at places, hctx huma.Context, do func(context.Context
 		return
 	}
 	defer at.leave()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.draining, cancel)()
+	ctx, cancel := s.whileStanding(r.Context(), x.who)
+	defer cancel(nil)
+	defer context.AfterFunc(s.draining, func() { cancel(nil) })()
 	out := newLines(x)
 	defer out.free()
 	out.events = r.Header.Get("Accept") == eventsType
 	var p *Problem
-	if err := do(ctx, out); err != nil {
+	err := do(ctx, out)
+	if why := ended(ctx); why != nil {
+		err = why
+	}
+	if err != nil {
 		p = s.problem(r.Context(), err)
 	}
 	out.end(p)

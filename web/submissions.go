@@ -60,6 +60,13 @@ func (s *Server) submit(hctx huma.Context, in *submissionsInput) {
 		x.refuse(s.problem(r.Context(), err))
 		return
 	}
+	if !x.who.Installation { // behind that stands a portal with many centres
+		if !s.senders.take(x.who.Token, s.limits.perToken) {
+			x.refuse(newProblem(http.StatusTooManyRequests, codeBusy, fmt.Sprintf("this token is submitting %d times at this moment already; try again when one has ended", s.limits.perToken)))
+			return
+		}
+		defer s.senders.leave(x.who.Token)
+	}
 	if !s.streams.take(r.Context(), s.limits.wait) {
 		x.refuse(newProblem(http.StatusServiceUnavailable, codeBusy, "too many centres are submitting at this moment; try again in a second"))
 		return
@@ -70,9 +77,29 @@ func (s *Server) submit(hctx huma.Context, in *submissionsInput) {
 	// When the body breaks off, the request's context ends with it; what has come
 	// is decided all the same.
 	ctx := context.WithoutCancel(r.Context())
+	standing, end := s.whileStanding(ctx, x.who)
+	defer end(nil)
+	silence := time.AfterFunc(s.limits.silent, func() { end(errSilent) })
+	defer silence.Stop()
+	defer context.AfterFunc(standing, func() {
+		if ended(standing) != nil {
+			body.interrupt()
+		}
+	})()
+	ctx = context.WithValue(ctx, standingKey{}, standing)
 	caller := callerFor(x.who)
 	to := func(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error) {
-		return s.ledger.Submit(ctx, caller, submissions)
+		silence.Stop()
+		defer silence.Reset(s.limits.silent)
+		if err := s.access.Stands(x.who); err != nil {
+			return nil, err
+		}
+		verdicts, err := s.ledger.Submit(ctx, caller, submissions)
+		// What is decided is answered; a lock ends the next bundle.
+		if locked := s.access.Unknown(ctx, x.who, notKnown(verdicts)); locked != nil && !errors.Is(locked, access.ErrLocked) {
+			s.log.Error("a lock is not recorded", "request", x.id, "error", locked)
+		}
+		return verdicts, err
 	}
 	if 0 <= r.ContentLength && r.ContentLength <= s.limits.whole {
 		s.submitWhole(ctx, x, r, body, how, to)
@@ -151,7 +178,15 @@ func permitted(who access.Principal, items iter.Seq2[formats.Item, error]) iter.
 func (s *Server) submissionProblem(ctx context.Context, err error) *Problem {
 	var timeout net.Error
 	var p *Problem
+	why, _ := ctx.Value(standingKey{}).(context.Context)
+	if why != nil && errors.Is(err, errReading) {
+		if cause := ended(why); cause != nil {
+			err = cause
+		}
+	}
 	switch {
+	case errors.Is(err, errSilent):
+		p = newProblem(http.StatusRequestTimeout, codeTooSlow, "no submission came for too long; send what has no verdict again")
 	case s.draining.Err() != nil:
 		p = newProblem(http.StatusServiceUnavailable, codeStopping, "the service is shutting down; send what has no verdict again later")
 	case errors.Is(err, errGrown):
@@ -167,6 +202,10 @@ func (s *Server) submissionProblem(ctx context.Context, err error) *Problem {
 	}
 	return p.signed(exchangeOf(ctx).id)
 }
+
+// standingKey is under which a stream's context has the one that ends when its
+// sender would not be let in any more.
+type standingKey struct{}
 
 // errReading marks an error of the request's body.
 var errReading = errors.New("the body of the request cannot be read")

@@ -97,12 +97,17 @@ type conversation struct {
 
 func (s *service) converse(t testing.TB, role string) *conversation {
 	t.Helper()
+	return s.converseWith(t, s.token(t, role))
+}
+
+func (s *service) converseWith(t testing.TB, token string) *conversation {
+	t.Helper()
 	body, out := io.Pipe()
 	r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/v1/submissions", body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+s.token(t, role))
+	r.Header.Set("Authorization", "Bearer "+token)
 	c := &conversation{t: t, out: out, answers: make(chan *http.Response, 1)}
 	go func() {
 		answer, err := http.DefaultTransport.RoundTrip(r)

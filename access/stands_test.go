@@ -1,0 +1,99 @@
+package access_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"bahi/access"
+	"bahi/vault"
+)
+
+func (o office) letIn(t testing.TB, g access.Grant) access.Principal {
+	t.Helper()
+	p, err := o.Bearer(t.Context(), o.issue(t, g).Text, false)
+	if err != nil || o.Stands(p) != nil {
+		t.Fatal(err, o.Stands(p))
+	}
+	return p
+}
+
+// TestStands: who was let in does not stand any longer than it would be let in.
+func TestStands(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	revoked, removed, expired := o.letIn(t, forCentre), o.letIn(t, forCentre), o.letIn(t, forOfficer)
+	if err := o.Revoke(t.Context(), authority, revoked.Token); err != nil || !errors.Is(o.Stands(revoked), access.ErrRevoked) {
+		t.Errorf("revoked: %v, %v", err, o.Stands(revoked))
+	}
+	crt := certificate(t, newKey(t), o.Now().Add(-time.Hour), o.Now().Add(time.Hour))
+	if err := o.AddCentre(t.Context(), operator, access.Centre{District: 208, Code: "208001", Certificate: access.Fingerprint(crt)}); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := o.Certificate(t.Context(), crt)
+	if err != nil || o.Stands(shown) != nil || o.Stands(removed) != nil {
+		t.Fatal(err, o.Stands(shown), o.Stands(removed))
+	}
+	if err := o.RemoveCentre(t.Context(), operator, 208, "208001"); err != nil {
+		t.Fatal(err)
+	}
+	again := openConfig(t, access.Config{Store: o.store, Vault: o.keys, Now: o.Now})
+	for _, r := range []*access.Registry{o.Registry, again} {
+		if !errors.Is(r.Stands(shown), access.ErrUnknownToken) || !errors.Is(r.Stands(removed), access.ErrRevoked) {
+			t.Errorf("of a removed centre: %v, %v", r.Stands(shown), r.Stands(removed))
+		}
+	}
+	o.letIn(t, forCentre) // issued after the removal, on purpose
+	o.pass(access.DefaultLife + time.Hour)
+	if err := o.Stands(expired); !errors.Is(err, access.ErrExpired) {
+		t.Errorf("expired: %v", err)
+	}
+	if err := o.Stands(access.Installation(vault.RoleCentre)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCentreProbes: look-ups and verdicts that find nobody count for the centre, not
+// for each of its tokens, and lock all of them.
+func TestCentreProbes(t *testing.T) {
+	t.Parallel()
+	for name, probe := range map[string]func(o office, p access.Principal, last bool) error{
+		"look-ups": func(o office, p access.Principal, last bool) error {
+			n := 10
+			if !last {
+				n = 9
+			}
+			return look(t, o.Registry, p, "", n)
+		},
+		"verdicts": func(o office, p access.Principal, last bool) error {
+			if last {
+				return o.Unknown(t.Context(), p, 251)
+			}
+			return o.Unknown(t.Context(), p, 249)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t)
+			one, two := o.letIn(t, forCentre), o.letIn(t, forCentre)
+			other := o.letIn(t, access.Grant{Role: vault.RoleCentre, District: 208, Centre: "208010"})
+			if err := probe(o, one, false); err != nil {
+				t.Fatal(err)
+			}
+			o.pass(time.Minute)
+			err := probe(o, two, true)
+			if err == nil {
+				err = probe(o, two, false)
+			}
+			if err != nil && !errors.Is(err, access.ErrLocked) || !errors.Is(o.Stands(one), access.ErrLocked) || !errors.Is(o.Stands(two), access.ErrLocked) || o.Stands(other) != nil {
+				t.Errorf("%v, then %v, %v, %v", err, o.Stands(one), o.Stands(two), o.Stands(other))
+			}
+			if err := o.Unlock(t.Context(), authority, two.Token); err != nil || o.Stands(one) != nil {
+				t.Errorf("unlocked: %v, %v", err, o.Stands(one))
+			}
+			if err := probe(o, one, false); err != nil {
+				t.Errorf("after the lock was taken off it begins anew: %v", err)
+			}
+		})
+	}
+}
