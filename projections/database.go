@@ -155,6 +155,10 @@ func (c checkpoint) recordedAt() time.Time {
 func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error) {
 	view, o := g.name, g.options
 	db = &database{view: view, dir: dir, fs: o.FS}
+	run := int(o.MemTableBytes * 3 / 2)
+	if sorted { // hardly anything is put in as it comes, and what is read is read once
+		o.MemTableBytes, o.CacheBytes = min(o.MemTableBytes, 1<<20), min(o.CacheBytes, 8<<20)
+	}
 	// Pebble takes the memtables out of the cache.
 	cache := pebble.NewCache(o.CacheBytes + memTables*int64(o.MemTableBytes))
 	defer cache.Unref()
@@ -218,7 +222,7 @@ func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error)
 	}
 	db.table = options.MakeWriterOptions(0, db.TableFormat())
 	if sorted {
-		db.sorter = &sorter{db: db, bytes: 3 * int(o.MemTableBytes)}
+		db.sorter = &sorter{db: db, bytes: run}
 	}
 	db.last.version = uint32(g.version)
 	value, err := db.get(checkpointKey)

@@ -56,7 +56,6 @@ func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, tell func(
 		if !errors.Is(err, errGone) {
 			break
 		}
-		g.forget("a freeze was carried out meanwhile, of people that it had folded already")
 	}
 	out.View, out.Events, out.Seconds = g.name, m.entries, time.Since(m.began).Seconds()
 	return out, err
@@ -72,22 +71,21 @@ func (g *generations[T, R]) rebuildOnce(ctx context.Context, from Ledger, m *met
 			err = g.leave(ctx, b, err)
 		}
 	}()
-	if err = g.approach(ctx, from, b, m); err != nil {
-		return out, err
+	approach := func() error { return g.approach(ctx, from, b, m) }
+	for _, step := range []func() error{
+		approach,
+		func() error { return g.merge(ctx, b, m) },
+		approach,
+		func() error { return g.compareWithLive(ctx, from, b, m, &out) },
+		func() error { return g.openForReaders(ctx, from, b) },
+		approach,
+		func() error { return g.swap(ctx, from, b, &out) },
+	} {
+		if err = step(); err != nil {
+			return out, err
+		}
 	}
-	if err = g.arrange(ctx, from, b, m); err != nil {
-		return out, err
-	}
-	if err = g.approach(ctx, from, b, m); err != nil {
-		return out, err
-	}
-	if err = g.compareWithLive(ctx, from, b, m, &out); err != nil {
-		return out, err
-	}
-	if err = g.approach(ctx, from, b, m); err != nil {
-		return out, err
-	}
-	return out, g.swap(ctx, from, b, &out)
+	return out, nil
 }
 
 // begin returns the next generation: the unfinished one, when it was folded from
@@ -101,7 +99,7 @@ func (g *generations[T, R]) begin(ctx context.Context, from Ledger, out *Rebuilt
 			if err := b.remove(); err != nil {
 				return nil, err
 			}
-			g.forget(ErrOtherLedger.Error())
+			g.lose(b, ErrOtherLedger.Error())
 			b = nil
 		} else if err != nil {
 			return nil, err
@@ -138,13 +136,6 @@ func (g *generations[T, R]) beside(dir string) (*beside[R], error) {
 	return newBeside(r, dir), nil
 }
 
-// forget lets go of a next generation that was removed, and remembers why.
-func (g *generations[T, R]) forget(why string) {
-	g.folding.Lock()
-	defer g.folding.Unlock()
-	g.building, g.anew = nil, why
-}
-
 // foretell tells a generation the orders of the ledger through a sequence.
 func (g *generations[T, R]) foretell(ctx context.Context, from Ledger, b *beside[R], through uint64) error {
 	orders, err := readOrders(ctx, from, through)
@@ -167,7 +158,7 @@ func (g *generations[T, R]) leave(ctx context.Context, b *beside[R], why error) 
 		return why
 	}
 	err := b.remove()
-	g.forget("what there was of it could not be written to its end")
+	g.lose(b, "what there was of it could not be written to its end")
 	return errors.Join(why, err)
 }
 
@@ -202,49 +193,28 @@ func (g *generations[T, R]) target(ctx context.Context, from Ledger, b *beside[R
 	return head, g.foretell(ctx, from, b, head)
 }
 
-// arrange makes of a generation that was folded for nobody one that is read: its runs
-// become one, and it is opened as it will be at every start.
-func (g *generations[T, R]) arrange(ctx context.Context, from Ledger, b *beside[R], m *meter) error {
+// merge makes one run of those that the generation was written in.
+func (g *generations[T, R]) merge(ctx context.Context, b *beside[R], m *meter) error {
 	m.step(StepMerging, 0, 0)
-	if err := b.flush(ctx); err != nil {
-		return err
-	}
-	sorter := b.rows.base().sorter
-	if sorter == nil {
-		return b.work(func() error {
-			b.rows.base().unread = false
-			return nil
-		})
-	}
 	for {
 		err := b.long(ctx, func(ctx context.Context) error {
-			if err := flushed(ctx, b.rows); err != nil {
+			sorter := b.rows.base().sorter
+			if err := flushed(ctx, b.rows); err != nil || sorter == nil {
 				return err
 			}
 			return sorter.merge(ctx)
 		})
-		if err == nil {
-			break
-		}
 		if !errors.Is(err, errInterrupted) {
 			return err
 		}
 	}
-	if err := g.reopen(b); err != nil {
-		return err
-	}
-	head, err := from.Head(ctx)
-	if err != nil {
-		return err
-	}
-	return g.foretell(ctx, from, b, head)
 }
 
-// reopen opens a sorted generation as an ordinary one. What it was told of orders that
-// it has not folded is to be told again.
-func (g *generations[T, R]) reopen(b *beside[R]) error {
-	return b.work(func() error {
-		if err := flushed(context.Background(), b.rows); err != nil {
+// openForReaders opens a generation that was folded for nobody as it will be opened at
+// every start. What it was told of orders that it has not folded is told again.
+func (g *generations[T, R]) openForReaders(ctx context.Context, from Ledger, b *beside[R]) error {
+	err := b.work(func() error {
+		if err := flushed(context.WithoutCancel(ctx), b.rows); err != nil {
 			return err
 		}
 		err := b.rows.base().discard()
@@ -257,6 +227,14 @@ func (g *generations[T, R]) reopen(b *beside[R]) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	head, err := from.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return g.foretell(ctx, from, b, head)
 }
 
 // swap makes the next generation the live one, and removes the old.
