@@ -30,6 +30,7 @@ const (
 
 const (
 	memTables  = 4        // that wait to be flushed before writes wait too
+	blockBytes = 32 << 10 // of a block of rows that are read in order more often than one by one
 	tableBytes = 16 << 20 // of a table: a purge rewrites those at the ends of its spans, a look-up may load its filter
 )
 
@@ -200,6 +201,9 @@ func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error)
 	}
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		if g.sorts {
+			options.Levels[i].BlockSize = blockBytes
+		}
 		if !g.compress {
 			options.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 		}

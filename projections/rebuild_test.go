@@ -561,8 +561,8 @@ func TestRebuildReplacesWhatIsWrong(t *testing.T) {
 func TestRebuildReplacesWhatIsDamaged(t *testing.T) {
 	t.Parallel()
 	a := newAuthor(t, 610, vfs.NewMem())
-	for range 30 {
-		a.step(60)
+	for range 100 {
+		a.step(100)
 	}
 	a.land()
 	whole := vfs.NewMem()
