@@ -218,7 +218,7 @@ func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error)
 	}
 	db.table = options.MakeWriterOptions(0, db.TableFormat())
 	if sorted {
-		db.sorter = &sorter{db: db, bytes: 3 * int(o.MemTableBytes)}
+		db.sorter = &sorter{db: db, bytes: int(o.MemTableBytes * 3 / 2)}
 	}
 	db.last.version = uint32(g.version)
 	value, err := db.get(checkpointKey)

@@ -56,7 +56,6 @@ func (g *generations[T, R]) rebuild(ctx context.Context, from Ledger, tell func(
 		if !errors.Is(err, errGone) {
 			break
 		}
-		g.forget("a freeze was carried out meanwhile, of people that it had folded already")
 	}
 	out.View, out.Events, out.Seconds = g.name, m.entries, time.Since(m.began).Seconds()
 	return out, err
@@ -101,7 +100,7 @@ func (g *generations[T, R]) begin(ctx context.Context, from Ledger, out *Rebuilt
 			if err := b.remove(); err != nil {
 				return nil, err
 			}
-			g.forget(ErrOtherLedger.Error())
+			g.lose(b, ErrOtherLedger.Error())
 			b = nil
 		} else if err != nil {
 			return nil, err
@@ -138,13 +137,6 @@ func (g *generations[T, R]) beside(dir string) (*beside[R], error) {
 	return newBeside(r, dir), nil
 }
 
-// forget lets go of a next generation that was removed, and remembers why.
-func (g *generations[T, R]) forget(why string) {
-	g.folding.Lock()
-	defer g.folding.Unlock()
-	g.building, g.anew = nil, why
-}
-
 // foretell tells a generation the orders of the ledger through a sequence.
 func (g *generations[T, R]) foretell(ctx context.Context, from Ledger, b *beside[R], through uint64) error {
 	orders, err := readOrders(ctx, from, through)
@@ -167,7 +159,7 @@ func (g *generations[T, R]) leave(ctx context.Context, b *beside[R], why error) 
 		return why
 	}
 	err := b.remove()
-	g.forget("what there was of it could not be written to its end")
+	g.lose(b, "what there was of it could not be written to its end")
 	return errors.Join(why, err)
 }
 

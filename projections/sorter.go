@@ -75,7 +75,7 @@ func (s *sorter) DeleteRange(start, end []byte, _ *pebble.WriteOptions) error {
 // run before to be written when another is full.
 func (s *sorter) keep() error {
 	s.filling.kept, s.torn = len(s.filling.order), false
-	if len(s.filling.rows) < s.bytes {
+	if s.filling.bytes < s.bytes {
 		return nil
 	}
 	return s.spill()
@@ -99,7 +99,7 @@ func (s *sorter) spill() error {
 	s.writing = make(chan error, 1)
 	go func() {
 		err := s.write(&full)
-		s.spare = run{rows: full.rows[:0], order: full.order[:0], sorted: full.sorted[:0]}
+		s.spare = full.emptied()
 		s.writing <- err
 	}()
 	return nil
@@ -133,7 +133,7 @@ func (s *sorter) drain() error {
 // write sorts a run and gives it to the database.
 func (s *sorter) write(r *run) error {
 	r.sort()
-	tables := s.tables(uint64(s.bytes/6), nil)
+	tables := s.tables(uint64(s.bytes/4), nil)
 	err := r.each(tables.row)
 	if err == nil {
 		err = tables.close()
@@ -150,15 +150,24 @@ func (s *sorter) write(r *run) error {
 
 // run is rows to be sorted.
 type run struct {
-	rows   []byte   // keys and values, one behind the other
+	chunks [][]byte // keys and values, one behind the other
+	spare  [][]byte // chunks to be filled again
+	bytes  int
 	order  []placed // as they were written
 	kept   int      // of these, by folds that succeeded
 	sorted []begun
 }
 
+// chunkBits is how many bits of a place are within a chunk. Memory is taken and used
+// again in chunks, so that a run never moves to grow.
+const (
+	chunkBits = 20
+	chunkSize = 1 << chunkBits
+)
+
 // placed is a row: where its key lies, and behind it its value.
 type placed struct {
-	at      uint32
+	at      uint32 // chunk and place within
 	size    uint32 // of the value
 	keySize uint8
 	kind    pebble.InternalKeyKind
@@ -171,23 +180,43 @@ type begun struct {
 }
 
 func (r *run) add(kind pebble.InternalKeyKind, key, value []byte) {
-	at := len(r.rows)
-	if at+len(key)+len(value) > cap(r.rows) {
-		r.rows = slices.Grow(r.rows, max(cap(r.rows), 1<<20))
+	need, last := len(key)+len(value), len(r.chunks)-1
+	if last < 0 || len(r.chunks[last])+need > cap(r.chunks[last]) {
+		r.chunks = append(r.chunks, r.chunk(need))
+		last++
 	}
-	r.rows = append(append(r.rows, key...), value...)
-	r.order = append(r.order, placed{at: uint32(at), size: uint32(len(value)), keySize: uint8(len(key)), kind: kind})
+	c := r.chunks[last]
+	r.order = append(r.order, placed{at: uint32(last<<chunkBits | len(c)), size: uint32(len(value)), keySize: uint8(len(key)), kind: kind})
+	r.chunks[last] = append(append(c, key...), value...)
+	r.bytes += need
+}
+
+// chunk returns an empty one with room for a row.
+func (r *run) chunk(need int) []byte {
+	n := len(r.spare)
+	if n == 0 || need > chunkSize {
+		return make([]byte, 0, max(need, chunkSize))
+	}
+	c := r.spare[n-1]
+	r.spare = r.spare[:n-1]
+	return c[:0]
+}
+
+// emptied returns the run's memory as a run without rows.
+func (r *run) emptied() run {
+	return run{spare: append(r.spare, r.chunks...), chunks: r.chunks[:0:0], order: r.order[:0], sorted: r.sorted[:0]}
 }
 
 func (r *run) key(row uint32) []byte {
-	p := r.order[row]
-	return r.rows[p.at : p.at+uint32(p.keySize)]
+	p := &r.order[row]
+	from := p.at % chunkSize
+	return r.chunks[p.at>>chunkBits][from : from+uint32(p.keySize)]
 }
 
 func (r *run) value(row uint32) []byte {
-	p := r.order[row]
-	from := p.at + uint32(p.keySize)
-	return r.rows[from : from+p.size]
+	p := &r.order[row]
+	from := p.at%chunkSize + uint32(p.keySize)
+	return r.chunks[p.at>>chunkBits][from : from+p.size]
 }
 
 // sort puts the rows in order of keys, those of one key as they were written.

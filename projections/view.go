@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -232,13 +233,24 @@ func (g *generations[T, R]) eachBeside(do func(R) error) error {
 			if b.told.Load() == 0 {
 				return nil
 			}
-			return b.removed()
+			return cmp.Or(b.removed(), errGone)
 		})
-		if err != nil && !errors.Is(err, errGone) {
+		if errors.Is(err, errGone) {
+			g.lose(b, "a freeze was carried out meanwhile, of people that it had folded already")
+		} else if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lose lets go of a next generation that was removed, and remembers why.
+func (g *generations[T, R]) lose(b *beside[R], why string) {
+	g.folding.Lock()
+	defer g.folding.Unlock()
+	if g.building == b {
+		g.building, g.anew = nil, why
+	}
 }
 
 // removeUnusable removes what of the live directory nobody can read: it cannot be

@@ -270,3 +270,22 @@ func TestBundleBounds(t *testing.T) {
 		t.Error("too many are taken")
 	}
 }
+
+// TestServerSentEvents gives the lines of a long piece of work to who asks for events.
+func TestServerSentEvents(t *testing.T) {
+	t.Parallel()
+	recorder := httptest.NewRecorder()
+	out := newLines(&exchange{ResponseWriter: recorder, control: http.NewResponseController(recorder), patience: time.Minute})
+	out.events = true
+	err := work(t.Context(), out, func(context.Context, func(projections.Progress)) (projections.Rebuilt, error) {
+		return projections.Rebuilt{View: "people", Compared: projections.Equal, Swapped: true}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.end(nil)
+	want := `data: {"result":{"view":"people","through":0,"events":0,"seconds":0,"compared":"equal","swapped":true}}` + "\n\n"
+	if got := recorder.Body.String(); got != want || recorder.Header().Get("Content-Type") != eventsType {
+		t.Errorf("%s %q", recorder.Header(), got)
+	}
+}
