@@ -99,7 +99,8 @@ func (d *Door) watch(ctx context.Context) {
 		if err != nil {
 			continue // the subscriptions tell of a server that is away
 		}
-		stuck := b.Bundles > 0 && time.Since(b.Oldest) > d.pace.stuck
+		// The centres are asked about a moment after the total: the last bundle may be gone.
+		stuck := len(b.Centres) > 0 && time.Since(b.Oldest) > d.pace.stuck
 		switch {
 		case stuck:
 			most := b.Centres[0]

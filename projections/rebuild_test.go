@@ -500,6 +500,10 @@ func TestReadersThroughSwapsAndGrowth(t *testing.T) {
 	}
 	close(over)
 	readers.Wait()
+	head, _ := a.ledger.Head(t.Context())
+	if err := runner.Wait(t.Context(), head); err != nil {
+		t.Fatal(err)
+	}
 	stop()
 	checkPeople(t, a, v.people)
 	v.close(t)
