@@ -155,6 +155,9 @@ func (f *folder) dir(id string) string { return filepath.Join(f.config.Dir, fold
 // read puts a taken file into the spool, from where an earlier start left off.
 func (f *folder) read(ctx context.Context, id string) error {
 	entries, err := os.ReadDir(f.dir(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its last verdict came since the start, and it was moved
+	}
 	if err != nil {
 		return err
 	}
@@ -296,19 +299,27 @@ func (f *folder) answer(b bundle, lines []byte, refused bool) error {
 	if _, err := domain.ParseUUID(b.File); err != nil {
 		return nil // it would be a path
 	}
-	dir := f.dir(b.File)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil // answered before, or somebody took the directory away
+	err := f.note(f.dir(b.File), b.First, lines, refused)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the directory is gone: answered before, also while this ran, or somebody took it away
 	}
-	if refused {
-		if err := writeWhole(filepath.Join(dir, fileRefused), nil); err != nil {
-			return fmt.Errorf("note a refusal: %w", err)
-		}
-	}
-	if err := f.spool.do("file", func() error { return f.answers.add(dir, b.First, lines) }); err != nil {
+	if err != nil {
 		return fmt.Errorf("give a file its verdicts: %w", err)
 	}
 	return f.settle(b.File)
+}
+
+// note writes verdicts, from those of the file's submission first on, into its directory.
+func (f *folder) note(dir string, first int, lines []byte, refused bool) error {
+	if _, err := os.Stat(dir); err != nil {
+		return err
+	}
+	if refused {
+		if err := writeWhole(filepath.Join(dir, fileRefused), nil); err != nil {
+			return err
+		}
+	}
+	return f.spool.do("file", func() error { return f.answers.add(dir, first, lines) })
 }
 
 // settle moves the directory of a file away when all of its verdicts are there.

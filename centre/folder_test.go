@@ -146,6 +146,33 @@ func TestFileIsMovedAtTheNextStart(t *testing.T) {
 	}
 }
 
+// TestFileIsMovedMeanwhile: the forwarder gives a file its last verdict, and moves
+// it, between two looks of the reader; and the other way round.
+func TestFileIsMovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	id := newID().String()
+	dir := filepath.Join(c.Dir, folderTaken, id)
+	working := run(t, c)
+	if err := working.folder.read(t.Context(), id); err != nil {
+		t.Errorf("read a file that has been moved: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	working.spool.do = func(step string, do func() error) error {
+		if step == "file" {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+		}
+		return do()
+	}
+	if err := working.folder.answer(bundle{File: id}, []byte("{}\n"), false); err != nil {
+		t.Errorf("answer a file that has been moved: %v", err)
+	}
+}
+
 func TestCannotBeRead(t *testing.T) {
 	t.Parallel()
 	c := config(t)
