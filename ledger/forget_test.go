@@ -240,6 +240,9 @@ func TestEveryGenerationCloses(t *testing.T) {
 		if got := hunt(t, d.dir, traces); got.places(mobileToken) != "data/register" {
 			t.Errorf("generation %d is not where it belongs: %v", generation, got)
 		}
+		if err := d.l.caughtUp(t.Context(), d.l.people); err != nil {
+			t.Fatal(err)
+		}
 		record, err := d.l.people.Person(d.l.vault.PersonToken(r.Person))
 		if err != nil || record.Cohort.Generation != generation {
 			t.Fatalf("generation %d: %+v, %v", generation, record.Cohort, err)
