@@ -56,14 +56,15 @@ func (db *database) find(key []byte, with func(value []byte) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	k := keyOf(key)
-	newest, kind, here := m.newest.value(k)
+	hash := k.hash()
+	newest, kind, here := m.newest.value(k, hash)
 	switch {
 	case here && kind == rowSet:
 		return with(newest)
 	case here && kind == rowDeleted:
 		return nil
 	}
-	before, kind, also := m.leaving.value(k)
+	before, kind, also := m.leaving.value(k, hash)
 	switch {
 	case also && kind == rowSet:
 		return with(joined(before, newest))

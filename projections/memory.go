@@ -2,19 +2,15 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"sync"
-
-	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"bahi/domain"
 )
 
 // memory holds the newest rows of a view until there are enough of them for a
@@ -31,72 +27,10 @@ type memory struct {
 	mu      sync.RWMutex // protects what follows; held for reading through a whole look-up
 	newest  *layer
 	leaving *layer // is being written, or could not be
+	spare   *layer // has been written
 
 	writing sync.Mutex // one layer is written at a time
 	done    sync.WaitGroup
-}
-
-// layer is rows and the checkpoint that they lead to.
-type layer struct {
-	rows   map[memoryKey]row
-	values []byte
-	to     checkpoint
-}
-
-// memoryKey is a key in a map: those of the register have at most 22 bytes.
-type memoryKey struct {
-	bytes [1 + cohortSize + domain.TokenSize]byte
-	n     uint8
-}
-
-func keyOf(b []byte) (k memoryKey) {
-	k.n = uint8(copy(k.bytes[:], b))
-	return k
-}
-
-func (k *memoryKey) key() []byte { return k.bytes[:k.n] }
-
-// row is the outcome of the writes to a key, and where its value lies.
-type row struct {
-	kind  rowKind
-	at, n uint32
-}
-
-type rowKind uint8
-
-const (
-	rowSet     rowKind = iota // replaces what is below
-	rowDeleted                // there is nothing, whatever is below
-	rowMerged                 // comes behind what is below
-	rowsGone                  // in a draft: every row with the prefix is deleted
-)
-
-func newLayer(rows int) *layer { return &layer{rows: make(map[memoryKey]row, rows)} }
-
-// put adds a write to the layer.
-func (l *layer) put(k memoryKey, kind rowKind, value []byte) {
-	if kind == rowMerged {
-		switch was, here := l.rows[k]; {
-		case here && was.kind == rowDeleted:
-			kind = rowSet
-		case here:
-			at := len(l.values)
-			l.values = append(append(l.values, l.values[was.at:was.at+was.n]...), value...)
-			l.rows[k] = row{was.kind, uint32(at), was.n + uint32(len(value))}
-			return
-		}
-	}
-	l.rows[k] = row{kind, uint32(len(l.values)), uint32(len(value))}
-	l.values = append(l.values, value...)
-}
-
-// value returns what the layer says of a key.
-func (l *layer) value(k memoryKey) (value []byte, kind rowKind, here bool) {
-	if l == nil {
-		return nil, 0, false
-	}
-	r, here := l.rows[k]
-	return l.values[r.at : r.at+r.n], r.kind, here
 }
 
 // makeRoom has a full layer written beside. It waits while the layer before that
@@ -110,7 +44,7 @@ func (db *database) makeRoom() error {
 		return err
 	}
 	m.mu.Lock()
-	m.leaving, m.newest = m.newest, newLayer(m.limit)
+	m.turn()
 	m.mu.Unlock()
 	m.done.Go(func() { _ = db.writeLeaving() }) // who comes next is told
 	return nil
@@ -135,6 +69,14 @@ func (m *memory) full() bool {
 	return len(m.newest.rows) >= m.limit
 }
 
+// turn makes the newest layer the one that leaves. The lock is held.
+func (m *memory) turn() {
+	m.leaving, m.newest, m.spare = m.newest, m.spare, nil
+	if m.newest == nil {
+		m.newest = newLayer(m.limit)
+	}
+}
+
 func newMemory(rows int) *memory { return &memory{limit: rows, newest: newLayer(rows)} }
 
 // drain writes all that is remembered or gathered, before rows are read in order or
@@ -152,7 +94,7 @@ func (db *database) drain() error {
 	}
 	m.mu.Lock()
 	if m.leaving == nil && len(m.newest.rows) > 0 {
-		m.leaving, m.newest = m.newest, newLayer(m.limit)
+		m.turn()
 	}
 	m.mu.Unlock()
 	return db.writeLeaving()
@@ -183,7 +125,8 @@ func (db *database) writeLeaving() error {
 		return fmt.Errorf("write the view %s: %w", db.view, err)
 	}
 	db.trouble.Store(nil)
-	m.leaving = nil
+	m.leaving, m.spare = nil, l
+	l.empty() // nobody reads it: that is done under the lock
 	return nil
 }
 
@@ -192,40 +135,13 @@ const newTable = "new.sst"
 
 // ingest gives the layer to Pebble as one table, flushed to disk.
 func (db *database) ingest(l *layer) error {
-	keys := make([]memoryKey, 0, len(l.rows))
-	for k := range l.rows {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b memoryKey) int { return slices.Compare(a.key(), b.key()) })
 	path := db.fs.PathJoin(db.dir, newTable)
 	file, err := db.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
 	table := sstable.NewWriter(objstorageprovider.NewFileWritable(file), db.table)
-	err = func() error {
-		if err := table.Set(checkpointKey, l.to.encode()); err != nil {
-			return err
-		}
-		for i := range keys {
-			key := keys[i].key()
-			value, kind, _ := l.value(keys[i])
-			var err error
-			switch kind {
-			case rowSet:
-				err = table.Set(key, value)
-			case rowDeleted:
-				err = table.Delete(key)
-			case rowMerged:
-				err = table.Merge(key, value)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}()
-	if err = closing(table, err); err != nil {
+	if err := closing(table, l.write(table)); err != nil {
 		return err
 	}
 	return db.Ingest(context.Background(), []string{path})

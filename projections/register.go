@@ -93,9 +93,6 @@ func OpenRegister(dir string, keys Keys, options ...Options) (*Register, error) 
 	return r, nil
 }
 
-// rowMemory is about what a remembered row takes, in bytes.
-const rowMemory = 128
-
 func only(options []Options) Options {
 	if len(options) == 0 {
 		return Options{}

@@ -1,0 +1,184 @@
+package projections
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"bahi/domain"
+)
+
+// layer is rows in memory and the checkpoint that they lead to.
+type layer struct {
+	places map[memoryKey]uint32 // in rows
+	rows   []layerRow
+	values []byte
+	seen   keyFilter
+	to     checkpoint
+}
+
+type layerRow struct {
+	key memoryKey
+	row
+}
+
+// row is the outcome of the writes to a key, and where its value lies.
+type row struct {
+	kind  rowKind
+	at, n uint32
+}
+
+type rowKind uint8
+
+const (
+	rowSet     rowKind = iota // replaces what is below
+	rowDeleted                // there is nothing, whatever is below
+	rowMerged                 // comes behind what is below
+	rowsGone                  // in a draft: every row with the prefix is deleted
+)
+
+// memoryKey is a key in a map: those of the register have at most 22 bytes.
+type memoryKey struct {
+	bytes [1 + cohortSize + domain.TokenSize]byte
+	n     uint8
+}
+
+func keyOf(b []byte) (k memoryKey) {
+	k.n = uint8(copy(k.bytes[:], b))
+	return k
+}
+
+func (k *memoryKey) key() []byte { return k.bytes[:k.n] }
+
+// rowMemory is about what a row with its key and value takes, in bytes.
+const rowMemory = 128
+
+func newLayer(rows int) *layer {
+	return &layer{
+		places: make(map[memoryKey]uint32, rows),
+		seen:   newKeyFilter(rows),
+	}
+}
+
+// empty drops the rows and keeps the memory.
+func (l *layer) empty() {
+	clear(l.places)
+	clear(l.seen.words)
+	clear(l.rows)
+	clear(l.values)
+	l.rows, l.values, l.to = l.rows[:0], l.values[:0], checkpoint{}
+}
+
+// put adds a write to the layer.
+func (l *layer) put(k memoryKey, kind rowKind, value []byte) {
+	place, here := l.places[k]
+	if !here {
+		l.places[k] = uint32(len(l.rows))
+		l.seen.add(k.hash())
+		l.rows = append(l.rows, layerRow{k, row{kind, uint32(len(l.values)), uint32(len(value))}})
+		l.values = append(l.values, value...)
+		return
+	}
+	r := &l.rows[place].row
+	at := uint32(len(l.values))
+	switch {
+	case kind != rowMerged:
+		*r = row{kind, at, uint32(len(value))}
+	case r.kind == rowDeleted:
+		*r = row{rowSet, at, uint32(len(value))}
+	default:
+		l.values = append(l.values, l.values[r.at:r.at+r.n]...)
+		*r = row{r.kind, at, r.n + uint32(len(value))}
+	}
+	l.values = append(l.values, value...)
+}
+
+// value returns what the layer says of a key, whose hash is given.
+func (l *layer) value(k memoryKey, hash uint64) (value []byte, kind rowKind, here bool) {
+	if l == nil || !l.seen.may(hash) {
+		return nil, 0, false
+	}
+	place, here := l.places[k]
+	if !here {
+		return nil, 0, false
+	}
+	r := &l.rows[place]
+	return l.valueOf(r.row), r.kind, true
+}
+
+func (l *layer) valueOf(r row) []byte { return l.values[r.at : r.at+r.n] }
+
+// write adds all rows to a table, in the order of their keys.
+func (l *layer) write(table *sstable.Writer) error {
+	if err := table.Set(checkpointKey, l.to.encode()); err != nil {
+		return err
+	}
+	for _, place := range l.sorted() {
+		r := &l.rows[place.row]
+		var err error
+		switch key, value := r.key.key(), l.valueOf(r.row); r.kind {
+		case rowSet:
+			err = table.Set(key, value)
+		case rowDeleted:
+			err = table.Delete(key)
+		case rowMerged:
+			err = table.Merge(key, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place is a row by the first bytes of its key, which nearly always tell it from
+// others: sorting looks at little memory.
+type place struct {
+	first uint64
+	row   uint32
+}
+
+func (l *layer) sorted() []place {
+	places := make([]place, len(l.rows))
+	for i := range l.rows {
+		places[i] = place{binary.BigEndian.Uint64(l.rows[i].key.bytes[:]), uint32(i)}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		if a.first != b.first {
+			return cmp.Compare(a.first, b.first)
+		}
+		return slices.Compare(l.rows[a.row].key.key(), l.rows[b.row].key.key())
+	})
+	return places
+}
+
+// keyFilter says of most keys that are not in a layer that they are not. It is
+// small enough for the processor's caches, which the layer is not: most look-ups
+// are of what nobody has.
+type keyFilter struct {
+	words []uint64
+	shift uint8 // of a hash, for the word
+}
+
+// newKeyFilter returns a filter of 16 bits a row, of which each sets two: one in
+// fifty is taken for one that is there.
+func newKeyFilter(rows int) keyFilter {
+	size := bits.Len(uint(max(rows, 4) / 4))
+	return keyFilter{words: make([]uint64, 1<<size), shift: uint8(64 - size)}
+}
+
+func (f keyFilter) add(hash uint64)      { f.words[hash>>f.shift] |= bitsOf(hash) }
+func (f keyFilter) may(hash uint64) bool { return f.words[hash>>f.shift]&bitsOf(hash) == bitsOf(hash) }
+
+func bitsOf(hash uint64) uint64 { return 1<<(hash&63) | 1<<(hash>>6&63) }
+
+// hash is made of a key's last bytes, which of tokens are as good as random.
+func (k *memoryKey) hash() uint64 {
+	end := max(int(k.n), 8)
+	h := binary.LittleEndian.Uint64(k.bytes[end-8:end]) ^ uint64(k.bytes[0])
+	h *= 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
+	return h ^ h>>32
+}
