@@ -126,6 +126,7 @@ func (l *Ledger) recordRefused(ctx context.Context, reader Reader, district doma
 		}, barrier); err != nil {
 			return nil, fmt.Errorf("the reading could not be recorded, so nothing is shown: %w", err)
 		}
+		l.metrics.reads.WithLabelValues(reader.Purpose).Inc()
 		may[i] = true
 	}
 	return may, nil

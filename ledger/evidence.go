@@ -45,6 +45,7 @@ type checkpoints struct {
 type signedCheckpoint struct {
 	evidence.Checkpoint
 	text string
+	at   time.Time // of signing
 }
 
 const (
@@ -78,7 +79,11 @@ func (l *Ledger) openCheckpoints(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the last checkpoint, %s, cannot be trusted; put back the signing key that the ledger had, or the file: %w", path, err)
 	}
-	l.checkpoints.last.Store(&signedCheckpoint{kept, string(text)})
+	signed := &signedCheckpoint{Checkpoint: kept, text: string(text)}
+	if file, err := os.Stat(path); err == nil {
+		signed.at = file.ModTime()
+	}
+	l.checkpoints.last.Store(signed)
 	head, err := l.store.Head(ctx)
 	if err != nil {
 		return err
@@ -188,8 +193,9 @@ func (l *Ledger) signCheckpoint() (*signedCheckpoint, error) {
 	if err := l.checkpoints.write(text, public); err != nil {
 		return nil, fmt.Errorf("keep the checkpoint: %w", err)
 	}
-	signed := &signedCheckpoint{tree, string(text)}
+	signed := &signedCheckpoint{tree, string(text), time.Now()}
 	l.checkpoints.last.Store(signed)
+	l.metrics.checkpoints.Inc()
 	return signed, nil
 }
 

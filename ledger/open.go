@@ -101,6 +101,7 @@ type Ledger struct {
 	barrier  uint64     // the last audit barrier whose order this node has folded
 
 	checkpoints checkpoints
+	metrics     *metrics
 }
 
 // Open opens the ledger in config.Data, or makes an empty one: nothing is
@@ -125,6 +126,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 		refreshes: make(chan chan error),
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),
+		metrics:   newMetrics(),
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -141,7 +143,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 	if err := l.checkFounding(); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
-	l.append = l.store.Append
+	l.append = l.metrics.timed(l.store.Append)
 	l.cancel = func() {}
 	go (&committer{Ledger: l, blocked: map[[domain.TokenSize]byte]bool{}}).run()
 	if err := l.start(ctx); err != nil {

@@ -159,6 +159,7 @@ func (l *Ledger) recordedRead(ctx context.Context, token domain.PersonToken, rea
 			At: l.now(), Officer: reader.Officer, Purpose: reader.Purpose, Person: token, District: record.Cohort.District,
 		}, barrier)
 		if err == nil {
+			l.metrics.reads.WithLabelValues(reader.Purpose).Inc()
 			return record, nil
 		}
 		if !errors.Is(err, eventstore.ErrBarrier) {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 
 	"bahi/domain"
 )
@@ -33,6 +34,14 @@ func (l *Ledger) Submit(ctx context.Context, as Caller, submissions []domain.Sub
 	if len(submissions) == 0 {
 		return nil, nil
 	}
+	began := time.Now()
+	l.metrics.waiting.Add(int64(len(submissions)))
+	verdicts, err := l.submit(ctx, as, submissions)
+	l.metrics.answered(len(submissions), verdicts, time.Since(began))
+	return verdicts, err
+}
+
+func (l *Ledger) submit(ctx context.Context, as Caller, submissions []domain.Submission) ([]domain.Verdict, error) {
 	if refused, err := l.foundFor(ctx, as, submissions...); refused != nil || err != nil {
 		return refused, err
 	}
