@@ -40,12 +40,19 @@ type ask struct {
 	turn    time.Time // the latest time given by this ask and those queued before it
 }
 
-// prepare makes the tokens of a submission.
+// prepare makes an ask of a submission.
 func (l *Ledger) prepare(as Caller, s domain.Submission) *ask {
+	a := new(ask)
+	l.prepareAt(a, as, s)
+	return a
+}
+
+// prepareAt makes the tokens of a submission; a is empty before.
+func (l *Ledger) prepareAt(a *ask, as Caller, s domain.Submission) {
 	s = domain.Normalise(s)
-	a := &ask{caller: as, submission: s, refused: domain.Check(s)}
+	a.caller, a.submission, a.refused = as, s, domain.Check(s)
 	if a.refused != nil {
-		return a
+		return
 	}
 	a.id = l.vault.SubmissionToken(s.Head().ID)
 	a.digest = l.vault.SubmissionDigest(s)
@@ -67,12 +74,12 @@ func (l *Ledger) prepare(as Caller, s domain.Submission) *ask {
 			Content: l.vault.RegistrationDigest(r),
 		}
 	}
-	return a
 }
 
-// decision is what became of an ask: an entry to append, or a verdict alone.
+// decision is what became of an ask: an entry to append, or, when that has no
+// event, a verdict alone.
 type decision struct {
-	entry   *eventstore.Entry
+	entry   eventstore.Entry
 	tokens  *domain.RegistrationTokens
 	seals   sealing
 	verdict domain.Verdict
@@ -88,7 +95,7 @@ func (l *Ledger) decide(d *projections.Draft, a *ask, recorded time.Time) (decis
 		if d.Holds(a.event) {
 			return decision{}, nil
 		}
-		return decision{entry: &eventstore.Entry{Recorded: recorded, Event: a.event}}, nil
+		return decision{entry: eventstore.Entry{Recorded: recorded, Event: a.event}}, nil
 	}
 	s := a.submission
 	verdict := domain.Verdict{ID: s.Head().ID.String(), Person: domain.PersonOf(s)}
@@ -130,7 +137,7 @@ func (l *Ledger) decide(d *projections.Draft, a *ask, recorded time.Time) (decis
 	if registered, ok := event.(domain.PersonRegistered); !known.Frozen && !(ok && registered.Closed) {
 		made.verdict.Commit = d.Sequence()
 	}
-	made.entry = &eventstore.Entry{Submission: a.id, Digest: a.digest, Issued: who.counter, Recorded: recorded, Event: event}
+	made.entry = eventstore.Entry{Submission: a.id, Digest: a.digest, Issued: who.counter, Recorded: recorded, Event: event}
 	return made, nil
 }
 

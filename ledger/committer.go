@@ -30,6 +30,7 @@ type committer struct {
 	scanned  int                             // waiting[:scanned] belongs to other districts than next
 	next     *flight                         // being decided
 	inflight *flight                         // being flushed
+	landed   *flight                         // whose memory the next one takes; nil when there is none
 
 	latest     time.Time    // the latest time that a sender gave
 	refreshing []chan error // who waits for the register to know the head
@@ -49,11 +50,11 @@ type flight struct {
 	outcome  chan error // receives one value: nil when acknowledged
 }
 
-// answer is a verdict that waits until what it rests on is flushed.
+// answer is an ask whose verdict, already in its batch, waits until what it rests on
+// is flushed; or a fault.
 type answer struct {
-	ask     *ask
-	verdict domain.Verdict
-	err     error
+	ask *ask
+	err error
 }
 
 // run returns when the ledger stops, with everything that was queued answered.
@@ -154,10 +155,6 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 	if c.next == nil {
 		c.next = c.newFlight()
 		c.next.mixes = len(c.waiting) <= c.mixing
-		expected := min(len(c.waiting), maxCommitEntries)
-		c.next.commit.Entries = make([]eventstore.Entry, 0, expected+1)
-		c.next.answers = make([]answer, 0, expected)
-		c.next.seals = make([]sealing, 0, expected)
 	}
 	if err := c.identify(c.next.draft, a); err != nil {
 		c.next.answers = append(c.next.answers, answer{ask: a, err: err})
@@ -222,7 +219,12 @@ func (c *committer) newFlight() *flight {
 	if c.inflight != nil {
 		sequence, parent = sequence+1, c.inflight.draft
 	}
-	f := &flight{draft: c.register.Draft(sequence, parent), outcome: make(chan error, 1)}
+	f := &flight{outcome: make(chan error, 1)}
+	if c.landed != nil {
+		f.commit.Entries, f.answers, f.seals = c.landed.commit.Entries[:0], c.landed.answers[:0], c.landed.seals[:0]
+		c.landed = nil
+	}
+	f.draft = c.register.Draft(sequence, parent, min(len(c.waiting), maxCommitEntries))
 	if _, err := rand.Read(f.commit.ID[:]); err != nil {
 		panic(err) // crypto/rand does not fail on the systems Go supports
 	}
@@ -260,8 +262,8 @@ func (c *committer) route(d *projections.Draft, a *ask) (district domain.Distric
 // decideInto decides a and adds the outcome to f.
 func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 	made, err := c.decide(f.draft, a, c.recorded(f.draft, a))
-	if err == nil && made.entry != nil {
-		if err = f.draft.Add(*made.entry, made.tokens); err != nil {
+	if err == nil && made.entry.Event != nil {
+		if err = f.draft.Add(made.entry, made.tokens); err != nil {
 			a.fault = err
 			f.answers = append(f.answers, answer{ask: a})
 			f.spoiled = true
@@ -276,13 +278,14 @@ func (c *committer) decideInto(f *flight, a *ask, district domain.District) {
 			f.seals = append(f.seals, made.seals)
 			f.bytes += made.seals.bytes()
 		}
-		f.commit.Entries = append(f.commit.Entries, *made.entry)
+		f.commit.Entries = append(f.commit.Entries, made.entry)
 		if e, ok := made.entry.Event.(domain.PersonRegistered); ok && e.Closed {
 			f.keep(e.Cohort, made.tokens.PhotoID)
 		}
 		f.bytes += entryBytes + weight(made.entry.Event)
 	}
-	f.answers = append(f.answers, answer{ask: a, verdict: made.verdict, err: err})
+	a.batch.verdicts[a.place] = made.verdict
+	f.answers = append(f.answers, answer{ask: a, err: err})
 }
 
 // recorded is the time at which a is recorded: never before what was recorded

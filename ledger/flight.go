@@ -92,7 +92,7 @@ func (f *flight) answer(err error) {
 		if a.err == nil {
 			a.err = err
 		}
-		a.ask.batch.settle(a.ask.place, a.verdict, a.err)
+		a.ask.batch.settle(a.err)
 	}
 }
 
@@ -109,6 +109,9 @@ func (c *committer) land(err error) {
 		if err != nil {
 			c.redecide()
 		}
+		clear(f.commit.Entries)
+		clear(f.answers)
+		c.landed = f
 		return
 	}
 	c.resolve(f, err)
@@ -173,7 +176,7 @@ func (c *committer) requeue(f *flight) {
 	back := make([]*ask, 0, len(f.answers)+len(c.waiting))
 	for _, a := range f.answers {
 		if a.ask.tries++; a.ask.tries > maxTries {
-			a.ask.batch.settle(a.ask.place, domain.Verdict{}, ErrUndecided)
+			a.ask.batch.settle(ErrUndecided)
 			continue
 		}
 		back = append(back, a.ask)

@@ -77,7 +77,8 @@ func (c *committer) seal(f *flight) error {
 	if err := workers.Wait(); err != nil {
 		return err
 	}
-	f.seals = nil
+	clear(f.seals)
+	f.seals = f.seals[:0]
 	return nil
 }
 

@@ -81,9 +81,10 @@ func isFreeze(s domain.Submission) bool {
 // submitRun queues a run of submissions and waits for all their verdicts.
 func (l *Ledger) submitRun(ctx context.Context, as Caller, submissions []domain.Submission) ([]domain.Verdict, error) {
 	run := newBatch(len(submissions))
-	asks := make([]*ask, len(submissions))
+	made, asks := make([]ask, len(submissions)), make([]*ask, len(submissions))
 	for i, s := range submissions {
-		asks[i] = l.prepare(as, s)
+		asks[i] = &made[i]
+		l.prepareAt(asks[i], as, s)
 		asks[i].batch, asks[i].place = run, i
 	}
 	if err := l.enqueue(ctx, asks); err != nil {
@@ -120,9 +121,8 @@ func newBatch(n int) *batch {
 	return &batch{verdicts: make([]domain.Verdict, n), missing: n, done: make(chan struct{})}
 }
 
-// settle is called by the committer alone.
-func (b *batch) settle(place int, v domain.Verdict, err error) {
-	b.verdicts[place] = v
+// settle is called by the committer alone, when the verdict is in its place.
+func (b *batch) settle(err error) {
 	if err != nil && b.err == nil {
 		b.err = err
 	}

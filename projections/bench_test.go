@@ -94,7 +94,7 @@ func BenchmarkRegister(b *testing.B) {
 		b.StopTimer()
 		c, tokens := l.commit()
 		b.StartTimer()
-		d := r.Draft(c.Sequence, nil)
+		d := r.Draft(c.Sequence, nil, len(c.Entries))
 		for _, e := range c.Entries {
 			if _, _, err := d.Submission(e.Submission); err != nil {
 				b.Fatal(err)

@@ -66,13 +66,13 @@ type request struct {
 	state  domain.RequestState
 }
 
-func (r *registerRows) draft(sequence uint64, parent *Draft) *Draft {
+func (r *registerRows) draft(sequence uint64, parent *Draft, entries int) *Draft {
 	return &Draft{
 		rows:        r,
 		parent:      parent,
 		sequence:    sequence,
-		submissions: map[domain.SubmissionToken]SubmissionRecord{},
-		people:      map[domain.PersonToken]*draftPerson{},
+		submissions: make(map[domain.SubmissionToken]SubmissionRecord, entries),
+		people:      make(map[domain.PersonToken]*draftPerson, entries/2),
 		mobiles:     map[domain.MobileToken][]byte{},
 		photoIDs:    map[domain.PhotoIDToken]photoID{},
 		tokens:      map[domain.PersonToken]*domain.RegistrationTokens{},

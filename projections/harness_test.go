@@ -222,9 +222,9 @@ func (a *author) land() {
 
 func (a *author) draft() *Draft {
 	if a.flying != nil {
-		return a.register.Draft(a.flying.Sequence()+1, a.flying)
+		return a.register.Draft(a.flying.Sequence()+1, a.flying, 0)
 	}
-	return a.register.Draft(a.register.Folded()+1, nil)
+	return a.register.Draft(a.register.Folded()+1, nil, 0)
 }
 
 // order appends a commit of orders, or of a district's events.

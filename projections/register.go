@@ -149,7 +149,7 @@ func (r *registerRows) base() *database { return r.database }
 // fold drafts the commits' entries, as the committer does, and accepts the
 // draft.
 func (r *registerRows) fold(ctx context.Context, commits []eventstore.Commit) error {
-	d := r.draft(commits[0].Sequence, nil)
+	d := r.draft(commits[0].Sequence, nil, len(commits[0].Entries))
 	for _, c := range commits {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -164,17 +164,17 @@ func (r *registerRows) fold(ctx context.Context, commits []eventstore.Commit) er
 	return r.accept(d, len(commits))
 }
 
-// Draft returns an empty draft of the commit that will have that sequence, on
-// top of what is folded, or of a draft that is being flushed.
-func (r *Register) Draft(sequence uint64, parent *Draft) *Draft {
+// Draft returns an empty draft of the commit that will have that sequence and about
+// so many entries, on top of what is folded, or of a draft that is being flushed.
+func (r *Register) Draft(sequence uint64, parent *Draft, entries int) *Draft {
 	rows := (*registerRows)(r.live.Load())
-	d := rows.draft(sequence, parent)
+	d := rows.draft(sequence, parent, entries)
 	d.register = r
 	return d
 }
 
 // Now returns an empty draft for reading what is folded.
-func (r *Register) Now() *Draft { return r.Draft(r.Folded()+1, nil) }
+func (r *Register) Now() *Draft { return r.Draft(r.Folded()+1, nil, 0) }
 
 // Accept writes the rows of a draft whose commit is acknowledged. The draft
 // follows what is folded; drafts on top of it stay good. The error is a

@@ -143,9 +143,9 @@ func TestDraftHasToFollow(t *testing.T) {
 	a.step(10)
 	a.land()
 	next := a.register.Folded() + 1
-	first, second := a.register.Draft(next, nil), a.register.Draft(next, nil)
-	onTop := a.register.Draft(next+1, first)
-	for _, d := range []*Draft{onTop, a.register.Draft(next+1, nil), a.register.Draft(next-1, nil)} {
+	first, second := a.register.Draft(next, nil, 0), a.register.Draft(next, nil, 0)
+	onTop := a.register.Draft(next+1, first, 0)
+	for _, d := range []*Draft{onTop, a.register.Draft(next+1, nil, 0), a.register.Draft(next-1, nil, 0)} {
 		if err := a.register.Accept(d); !errors.Is(err, ErrSequence) {
 			t.Fatalf("accepted %d: %v", d.Sequence(), err)
 		}
