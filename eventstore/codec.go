@@ -22,15 +22,12 @@ func Encode(c Commit) ([]byte, error) {
 	if last := c.Recorded().UnixMilli(); previous < minRecordedMs || last > maxRecordedMs {
 		return nil, errors.New("a recorded time lies in the years 1 to 9999")
 	}
-	message := wire.Commit{
-		Id:         c.ID[:],
-		District:   uint32(c.District),
-		RecordedMs: previous,
-		Entries:    make([]*wire.Entry, len(c.Entries)),
-	}
-	entries := make([]wire.Entry, len(c.Entries))
+	desk := desks.Get().(*desk)
+	defer desk.clear()
+	desk.lay(c.Entries)
+	message := wire.Commit{Id: c.ID[:], District: uint32(c.District), RecordedMs: previous, Entries: desk.list}
 	for i := range c.Entries {
-		from, to := &c.Entries[i], &entries[i]
+		from, to := &c.Entries[i], &desk.entries[i]
 		if from.Submission != (domain.SubmissionToken{}) {
 			to.Submission = from.Submission[:]
 		}
@@ -44,10 +41,9 @@ func Encode(c Commit) ([]byte, error) {
 		}
 		to.RecordedDeltaMs = uint64(recorded - previous)
 		previous = recorded
-		if err := toWire(to, from.Event); err != nil {
+		if err := toWire(to, from.Event, desk); err != nil {
 			return nil, fmt.Errorf("entry %d of the commit: %w", i, err)
 		}
-		message.Entries[i] = to
 	}
 	size := message.SizeVT()
 	if size > MaxCommitSize {

@@ -250,9 +250,11 @@ func twoEvents(t *testing.T) []byte {
 	t.Helper()
 	all := oneOfEach().Entries
 	var inner []byte
+	d := new(desk)
+	d.lay(all[:2])
 	for _, e := range all[:2] {
 		var w wire.Entry
-		if err := toWire(&w, e.Event); err != nil {
+		if err := toWire(&w, e.Event, d); err != nil {
 			t.Fatal(err)
 		}
 		b, err := w.MarshalVT()

@@ -2,28 +2,108 @@ package eventstore
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 
 	"bahi/domain"
 	"bahi/eventstore/wire"
 )
 
+// desk is where the messages of a commit lie while it is encoded: pooled, since
+// there are many, all of two kinds.
+type desk struct {
+	list       []*wire.Entry
+	entries    []wire.Entry
+	registered []registeredMessage
+	doses      []doseMessage
+}
+
+type registeredMessage struct {
+	entry   wire.Entry_PersonRegistered
+	message wire.PersonRegistered
+	person  domain.PersonToken
+}
+
+type doseMessage struct {
+	entry   wire.Entry_DoseAdministered
+	message wire.DoseAdministered
+	person  domain.PersonToken
+}
+
+var desks = sync.Pool{New: func() any { return new(desk) }}
+
+// lay makes place for the messages of so many entries.
+func (d *desk) lay(entries []Entry) {
+	registered, doses := 0, 0
+	for i := range entries {
+		switch entries[i].Event.(type) {
+		case domain.PersonRegistered:
+			registered++
+		case domain.DoseAdministered:
+			doses++
+		}
+	}
+	d.registered = slices.Grow(d.registered, registered)
+	d.doses = slices.Grow(d.doses, doses)
+	d.entries = slices.Grow(d.entries, len(entries))[:len(entries)]
+	for i := range d.entries {
+		d.list = append(d.list, &d.entries[i])
+	}
+}
+
+// clear lets go of what the messages refer to, and of the desk.
+func (d *desk) clear() {
+	clear(d.registered)
+	clear(d.doses)
+	clear(d.entries)
+	d.list, d.entries, d.registered, d.doses = d.list[:0], d.entries[:0], d.registered[:0], d.doses[:0]
+	desks.Put(d)
+}
+
 // toWire puts event into an entry. The tokens and sealed bytes of the result
-// share the event's memory.
-func toWire(to *wire.Entry, event domain.Event) error {
-	var w widening
+// share the event's memory, or the desk's.
+func toWire(to *wire.Entry, event domain.Event, d *desk) error {
 	switch e := event.(type) {
 	case domain.PersonRegistered:
-		to.Event = &wire.Entry_PersonRegistered{PersonRegistered: &wire.PersonRegistered{
-			Person: e.Person[:], District: uint32(e.Cohort.District), Group: w.group(e.Cohort.Group), Generation: uint32(e.Cohort.Generation),
-			Sex: w.sex(e.Sex), Day: int32(e.Day), Closed: e.Closed, Sealed: e.Sealed,
-		}}
+		return d.personRegistered(to, e)
 	case domain.DoseAdministered:
-		w.unplaced(e.Dose)
-		to.Event = &wire.Entry_DoseAdministered{DoseAdministered: &wire.DoseAdministered{
-			Person: e.Person[:], District: uint32(e.Cohort.District), Group: w.group(e.Cohort.Group), Generation: uint32(e.Cohort.Generation), Sex: w.sex(e.Sex),
-			Number: w.number(e.Dose.Number), Vaccine: w.vaccine(e.Dose.Vaccine), DoseDay: int32(e.Dose.Day), DoseDistrict: uint32(e.Dose.District),
-			Before: w.status(e.Before), After: w.status(e.After), Sealed: e.Sealed,
-		}}
+		return d.doseAdministered(to, e)
+	}
+	return otherToWire(to, event)
+}
+
+func (d *desk) personRegistered(to *wire.Entry, e domain.PersonRegistered) error {
+	var w widening
+	d.registered = d.registered[:len(d.registered)+1] // as lay has counted
+	on := &d.registered[len(d.registered)-1]
+	on.person = e.Person
+	m := &on.message
+	m.Person, m.District, m.Group, m.Generation = on.person[:], uint32(e.Cohort.District), w.group(e.Cohort.Group), uint32(e.Cohort.Generation)
+	m.Sex, m.Day, m.Closed, m.Sealed = w.sex(e.Sex), int32(e.Day), e.Closed, e.Sealed
+	on.entry.PersonRegistered = m
+	to.Event = &on.entry
+	return w.err
+}
+
+func (d *desk) doseAdministered(to *wire.Entry, e domain.DoseAdministered) error {
+	var w widening
+	w.unplaced(e.Dose)
+	d.doses = d.doses[:len(d.doses)+1]
+	on := &d.doses[len(d.doses)-1]
+	on.person = e.Person
+	m := &on.message
+	m.Person, m.District, m.Group, m.Generation = on.person[:], uint32(e.Cohort.District), w.group(e.Cohort.Group), uint32(e.Cohort.Generation)
+	m.Sex, m.Number, m.Vaccine = w.sex(e.Sex), w.number(e.Dose.Number), w.vaccine(e.Dose.Vaccine)
+	m.DoseDay, m.DoseDistrict = int32(e.Dose.Day), uint32(e.Dose.District)
+	m.Before, m.After, m.Sealed = w.status(e.Before), w.status(e.After), e.Sealed
+	on.entry.DoseAdministered = m
+	to.Event = &on.entry
+	return w.err
+}
+
+func otherToWire(to *wire.Entry, event domain.Event) error {
+	var w widening
+	switch e := event.(type) {
 	case domain.RegistrationWithdrawn:
 		to.Event = &wire.Entry_RegistrationWithdrawn{RegistrationWithdrawn: &wire.RegistrationWithdrawn{
 			Person: e.Person[:], District: uint32(e.Cohort.District), Group: w.group(e.Cohort.Group), Generation: uint32(e.Cohort.Generation), Sex: w.sex(e.Sex),
