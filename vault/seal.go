@@ -73,9 +73,11 @@ func (w *workspace) bind(header []byte, kind recordKind, c domain.Cohort, p doma
 	return w.bound
 }
 
+var recordLabel = []byte("bahi record")
+
 // recordKey derives a person's record key from the cohort's. The caller wipes it.
 func recordKey(cohortKey []byte, p domain.PersonToken) []byte {
-	key, err := hkdf.Expand(sha256.New, cohortKey, "bahi record"+string(p[:]), 32)
+	key, err := hkdf.Expand(sha256.New, cohortKey, string(recordLabel)+string(p[:]), 32)
 	if err != nil {
 		panic(err) // lengths are constants
 	}

@@ -2,6 +2,9 @@ package vault
 
 import (
 	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
 
 	"bahi/domain"
 )
@@ -15,6 +18,8 @@ type Sealer struct {
 	cohort domain.Cohort
 	person domain.PersonToken
 	epoch  uint16
+	expand hash.Hash // HMAC under the cohort's key
+	record [sha256.Size]byte
 	under  cipher.AEAD
 }
 
@@ -46,12 +51,25 @@ func (s *Sealer) seal(c domain.Cohort, p domain.PersonToken, kind recordKind, wr
 	if w.plain, err = write(w.plain); err != nil {
 		return nil, err
 	}
-	if s.under == nil || s.cohort != c || s.person != p || s.epoch != key.epoch {
-		raw := recordKey(key.key[:], p)
-		s.under, s.cohort, s.person, s.epoch = aesGCM(raw), c, p, key.epoch
-		clear(raw)
+	if s.expand == nil || s.cohort != c || s.epoch != key.epoch {
+		s.expand, s.under = hmac.New(sha256.New, key.key[:]), nil
 	}
+	if s.under == nil || s.person != p {
+		s.under = aesGCM(s.recordKey(p))
+		clear(s.record[:])
+	}
+	s.cohort, s.person, s.epoch = c, p, key.epoch
 	return w.sealWith(s.under, &key.sector, kind, p), nil
+}
+
+// recordKey is what [recordKey] makes: HKDF-Expand of 32 bytes is one HMAC, whose
+// state is made once a cohort here.
+func (s *Sealer) recordKey(p domain.PersonToken) []byte {
+	s.expand.Reset()
+	_, _ = s.expand.Write(recordLabel)
+	_, _ = s.expand.Write(p[:])
+	_, _ = s.expand.Write([]byte{1}) // of HKDF's first block
+	return s.expand.Sum(s.record[:0])
 }
 
 // SealRegistration seals one registration; see [Sealer.Registration].
