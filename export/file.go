@@ -65,6 +65,9 @@ func ToFile(path string, f Format, o Options, events iter.Seq2[ledger.ReplayEven
 
 // openPartial opens what becomes a file, for one export at a time.
 func openPartial(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: name a file in it", path)
+	}
 	f, err := os.OpenFile(path+partial, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -73,6 +76,13 @@ func openPartial(path string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("another export writes %s: wait for it, or name another file", path), f.Close())
 	}
 	return f, nil
+}
+
+// Collide tells whether an export to one file that keeps its state in another would
+// write one over the other.
+func Collide(out, state string) bool {
+	out, state = filepath.Clean(out), filepath.Clean(state)
+	return out == state || out+partial == state || out == state+partial
 }
 
 // named gives a whole file its name, so that it is still there after a loss of power.

@@ -25,7 +25,12 @@ type Job struct {
 	State  string // the file that says how far it is
 	Format Format
 	Query  ledger.ReplayQuery // without Follow, with WithinDay; Key and bounds are the state's once it is begun
-	Head   uint64             // of the ledger now: where an export that begins now ends
+	Ledger string             // the ledger's origin: no other goes on with it
+
+	// Head is the ledger's last commit now, and HeadRecorded when that was recorded:
+	// an export that begins now ends there, also one through a time to come.
+	Head         uint64
+	HeadRecorded time.Time
 
 	// PartRows is from how many rows on a part of Parquet ends; 0 means [PartRows].
 	PartRows int64
@@ -56,6 +61,7 @@ type state struct {
 	Key     []byte `json:"key"`
 	Next    uint64 `json:"next"`    // the first commit that is not in the output
 	Through uint64 `json:"through"` // the last one that is to be
+	ByTime  bool   `json:"by_time"` // the export ends before, at the query's time
 	Bytes   int64  `json:"bytes"`   // of lines that are good
 	Parts   int    `json:"parts"`   // of Parquet that are whole
 	Events  int64  `json:"events"`
@@ -65,8 +71,8 @@ type state struct {
 // what names an export: all that must be the same to go on with it.
 func (j Job) what() string {
 	q := j.Query
-	return fmt.Sprintf("%s as %s: commits %d to %d, times %d to %d, district %d, type %q, exact %t",
-		filepath.Base(j.Out), j.Format, q.FromSequence, q.ToSequence, milliseconds(q.FromTime), milliseconds(q.ToTime), q.District, q.Type, q.Exact)
+	return fmt.Sprintf("%s as %s of %s: commits %d to %d, times %d to %d, district %d, type %q, exact %t",
+		filepath.Base(j.Out), j.Format, j.Ledger, q.FromSequence, q.ToSequence, milliseconds(q.FromTime), milliseconds(q.ToTime), q.District, q.Type, q.Exact)
 }
 
 func milliseconds(t time.Time) int64 {
@@ -94,8 +100,8 @@ func Resume(j Job, replay ReplayFunc, progress func(events int64)) error {
 		if s.Next > 1 { // behind the first bound
 			q.FromSequence, q.FromTime = s.Next, time.Time{}
 		}
-		if q.ToTime.IsZero() {
-			q.ToSequence = s.Through
+		if !s.ByTime {
+			q.ToSequence, q.ToTime = s.Through, time.Time{}
 		}
 		var events iter.Seq2[ledger.ReplayEvent, error] = func(func(ledger.ReplayEvent, error) bool) {}
 		if s.Next <= s.Through {
@@ -118,6 +124,12 @@ func (j Job) load() (s state, err error) {
 		s = state{Version: stateVersion, Export: j.what(), Key: make([]byte, ledger.PseudonymKeySize), Next: 1, Through: j.Head}
 		if to := j.Query.ToSequence; to != 0 {
 			s.Through = min(to, j.Head)
+		}
+		s.ByTime = !j.Query.ToTime.IsZero() && j.Query.ToTime.Before(j.HeadRecorded)
+		if first := j.part(1); j.Format == Parquet {
+			if _, err := os.Stat(first); err == nil {
+				return s, fmt.Errorf("%s is there already: readers would take it for a part of this export; move it and those after it away", first)
+			}
 		}
 		rand.Read(s.Key)
 		return s, s.save(j.State)
@@ -278,9 +290,9 @@ func (r *resuming) keepPart(next uint64) error {
 }
 
 // part names a part of the output: history.parquet is history-00001.parquet.
-func (r *resuming) part(n int) string {
-	ext := filepath.Ext(r.Out)
-	return fmt.Sprintf("%s-%05d%s", strings.TrimSuffix(r.Out, ext), n, ext)
+func (j Job) part(n int) string {
+	ext := filepath.Ext(j.Out)
+	return fmt.Sprintf("%s-%05d%s", strings.TrimSuffix(j.Out, ext), n, ext)
 }
 
 // finish gives what is whole its name. It may have been done already.

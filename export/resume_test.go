@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"bahi/ledger"
 )
@@ -65,10 +66,12 @@ func TestResume(t *testing.T) {
 				if info, err := os.Stat(j.State); err != nil || info.Mode().Perm() != 0o600 {
 					t.Fatalf("the state file: %v, %v", info.Mode(), err)
 				}
-				other := j
-				other.Query.District = 208
-				if err := Resume(other, nil, nil); !errors.Is(err, ErrOtherExport) {
-					t.Fatalf("another selection goes on with it: %v", err)
+				selection, ledgers := j, j
+				selection.Query.District, ledgers.Ledger = 208, "another"
+				for _, other := range []Job{selection, ledgers} {
+					if err := Resume(other, nil, nil); !errors.Is(err, ErrOtherExport) {
+						t.Fatalf("another export goes on with it: %v", err)
+					}
 				}
 				tear(t, j.Out+partial)
 			}
@@ -129,6 +132,56 @@ func checkWhole(t *testing.T, j Job, events []ledger.ReplayEvent) {
 		if rows[i].Commit != int64(e.Commit) || rows[i].Person != e.Person {
 			t.Fatalf("row %d is of commit %d, want %d", i, rows[i].Commit, e.Commit)
 		}
+	}
+}
+
+// An export ends at the head that the ledger had when it began, however late it goes
+// on, unless it is to end before.
+func TestResumeEndsAtItsHead(t *testing.T) {
+	t.Parallel()
+	head := time.Date(2021, 3, 4, 18, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		to     time.Time
+		byTime bool
+	}{{time.Time{}, false}, {head.Add(-time.Millisecond), true}, {head, false}, {head.AddDate(1, 0, 0), false}} {
+		dir := t.TempDir()
+		j := Job{
+			Out: filepath.Join(dir, "a.csv"), State: filepath.Join(dir, "state"), Format: CSV,
+			Query: ledger.ReplayQuery{ToTime: c.to}, Head: 9, HeadRecorded: head,
+		}
+		for _, err := range []error{errCut, nil} {
+			got := Resume(j, func(q ledger.ReplayQuery) iter.Seq2[ledger.ReplayEvent, error] {
+				if byTime := q.ToTime.Equal(c.to) && q.ToSequence == 0; byTime != c.byTime || !byTime && (q.ToSequence != 9 || !q.ToTime.IsZero()) {
+					t.Errorf("to %s: the ledger is asked to %d, %s", c.to, q.ToSequence, q.ToTime)
+				}
+				return func(yield func(ledger.ReplayEvent, error) bool) {
+					if err != nil {
+						yield(ledger.ReplayEvent{}, err)
+					}
+				}
+			}, nil)
+			if !errors.Is(got, err) {
+				t.Fatal(got)
+			}
+			j.Head, j.HeadRecorded = 12, head.AddDate(2, 0, 0) // the ledger has grown
+		}
+	}
+}
+
+// Parts of an older export stay what they are: readers take parts together.
+func TestResumeBesideOlderParts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	older := filepath.Join(dir, "history-00001.parquet")
+	if err := os.WriteFile(older, []byte("older"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := Job{Out: filepath.Join(dir, "history.parquet"), State: filepath.Join(dir, "state"), Format: Parquet, Head: 9}
+	if err := Resume(j, nil, nil); err == nil {
+		t.Error("an export begins among the parts of another")
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 {
+		t.Errorf("there are %v", files)
 	}
 }
 
