@@ -56,7 +56,7 @@ can change a figure.`,
 					return err
 				}
 				if p.json {
-					result.AsKnown = result.AsKnown.Truncate(time.Second) // told to the second, as the contract has it
+					result.AsKnown = toldKnown(result.AsKnown)
 					return p.print(result)
 				}
 				return p.printCounts(result, q.By)
@@ -101,18 +101,51 @@ func countsQuery(district, by, asOf, asKnown string) (q projections.CountsQuery,
 		return q, errors.New("--by: counts are split by day or by day-known, not by both")
 	}
 	if asOf != "" {
-		if q.AsOf, err = domain.ParseDay(asOf); err != nil {
+		if q.AsOf, err = parseDay(asOf); err != nil {
 			return q, fmt.Errorf("--as-of: %w", err)
 		}
 	}
 	if asKnown != "" {
-		if day, err := domain.ParseDay(asKnown); err == nil {
-			q.AsKnown = day.End()
-		} else if q.AsKnown, err = domain.ParseTime(asKnown); err != nil {
+		if q.AsKnown, err = parseLast(asKnown); err != nil {
 			return q, fmt.Errorf("--as-known: %w", err)
 		}
 	}
 	return q, nil
+}
+
+// errTooEarly refuses what would be taken for a flag that was not given: day 0, and
+// the time that is zero.
+var errTooEarly = errors.New("nothing is kept of times before 1970-01-02; give a later one")
+
+// parseDay reads a day.
+func parseDay(s string) (domain.Day, error) {
+	day, err := domain.ParseDay(s)
+	if err == nil && day <= 0 {
+		err = errTooEarly
+	}
+	return day, err
+}
+
+// parseLast reads a time that is the last of a span; a day means its end.
+func parseLast(s string) (time.Time, error) {
+	t, err := domain.ParseTime(s)
+	if day, notDay := domain.ParseDay(s); notDay == nil {
+		t = day.End()
+	}
+	if err == nil && domain.DayOf(t) <= 0 {
+		err = errTooEarly
+	}
+	return t, err
+}
+
+// toldKnown is how a time of knowledge is told: the end of a day to the second, as the
+// contract has it, and any other to the millisecond, so that whoever asks again with what
+// was told gets the same answer.
+func toldKnown(t time.Time) time.Time {
+	if t.Equal(domain.DayOf(t).End()) {
+		return t.Truncate(time.Second)
+	}
+	return t.Truncate(time.Millisecond)
 }
 
 // printCounts writes a table for people.

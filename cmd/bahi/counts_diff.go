@@ -34,7 +34,7 @@ func (p *program) countsDiffCommand() *cobra.Command {
 --as-known. What it shows is by how much the figures changed: late registrations and
 doses, withdrawals, reversals, orders. --by splits them as "counts" does; rows that did
 not change are left out. Rows of days are cumulative: the table shows the first of those
-that changed by the same.`,
+that changed by the same, and the day on which a change is over.`,
 		Example: `  bahi counts diff --data ./ledger --district 208 --as-of 2021-02-28 --since 2021-02-28
   bahi counts diff --data ./ledger --district 208 --by day --since 2021-03-01 --as-known 2021-04-01 --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -83,21 +83,57 @@ func (p *program) diff(ctx context.Context, d door, before, after projections.Co
 		if len(after.By) == 0 {
 			rows = nil
 		}
-		return p.print(countsDiff{is.District, is.AsOf, was.AsKnown.Truncate(time.Second), is.AsKnown.Truncate(time.Second), whole, rows})
+		return p.print(countsDiff{is.District, is.AsOf, toldKnown(was.AsKnown), toldKnown(is.AsKnown), whole, rows})
 	}
 	const layout = "2006-01-02 15:04"
 	fmt.Fprintf(p.stdout, "%s (%d), as of %s, as known %s and %s\n\n", domain.DistrictName(is.District), is.District, is.AsOf,
 		was.AsKnown.In(domain.IndianStandardTime).Format(layout), is.AsKnown.In(domain.IndianStandardTime).Format(layout))
-	series := map[string]projections.Figures{} // as last shown: days are cumulative, and mostly change by the same
-	for _, row := range rows {
-		keys := strings.Join(slices.DeleteFunc(rowKeys(row.CountsRow, after.By), func(k string) bool { return k == "" }), " ")
-		row.Day = nil
-		of := fmt.Sprint(rowKeys(row.CountsRow, after.By))
-		if series[of] != row.Figures {
-			fmt.Fprintf(p.stdout, "%s: %s\n", keys, moved(row.Figures))
-		}
-		series[of] = row.Figures
+	for _, line := range changes(rows, after.By, is.AsOf) {
+		fmt.Fprintln(p.stdout, line)
 	}
 	_, err = fmt.Fprintf(p.stdout, "all: %s\n", moved(whole.Figures))
 	return err
+}
+
+// changes writes rows down. Those of days are cumulative, and mostly change by the same
+// as the day before: only the first of those is written, and the day from which on
+// nothing is changed any more.
+func changes(rows []projections.CountsChange, by []projections.Dimension, asOf domain.Day) []string {
+	type dated struct {
+		day  domain.Day
+		line string
+	}
+	var lines []dated
+	write := func(row projections.CountsRow, f projections.Figures) {
+		keys := slices.DeleteFunc(rowKeys(row, by), func(k string) bool { return k == "" })
+		l := dated{line: fmt.Sprintf("%s: %s", strings.Join(keys, " "), moved(f))}
+		if row.Day != nil {
+			l.day = *row.Day
+		}
+		lines = append(lines, l)
+	}
+	on := func(row projections.CountsRow, day domain.Day) projections.CountsRow { row.Day = &day; return row }
+	changed := map[string]projections.Figures{}
+	for _, row := range rows {
+		changed[fmt.Sprint(rowKeys(row.CountsRow, by))] = row.Figures
+	}
+	for _, row := range rows {
+		if row.Day == nil {
+			write(row.CountsRow, row.Figures)
+			continue
+		}
+		before, next := on(row.CountsRow, *row.Day-1), on(row.CountsRow, *row.Day+1)
+		if changed[fmt.Sprint(rowKeys(before, by))] != row.Figures {
+			write(row.CountsRow, row.Figures)
+		}
+		if changed[fmt.Sprint(rowKeys(next, by))] == (projections.Figures{}) && *row.Day < asOf {
+			write(next, projections.Figures{})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b dated) int { return int(a.day - b.day) })
+	written := make([]string, len(lines))
+	for i, l := range lines {
+		written[i] = l.line
+	}
+	return written
 }

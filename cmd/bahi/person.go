@@ -41,7 +41,7 @@ does not stand in the machine's list of processes.`,
 			reader := ledger.Reader{Officer: officer, Purpose: purpose}
 			if asOf != "" {
 				var err error
-				if reader.AsOf, err = domain.ParseDay(asOf); err != nil {
+				if reader.AsOf, err = parseDay(asOf); err != nil {
 					return usage("--as-of: %w", err)
 				}
 			}

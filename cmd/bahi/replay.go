@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -85,6 +86,8 @@ func (r replaying) parse() (ledger.ReplayQuery, export.Format, error) {
 		return q, "", errors.New("--format is ndjson, csv or parquet")
 	case r.state != "" && r.out == "":
 		return q, "", errors.New("--resume needs --out: what is printed cannot be continued")
+	case r.state != "" && export.Collide(r.out, r.state):
+		return q, "", errors.New("--resume and --out are two files: one says how far the other is")
 	case r.follow && (r.out != "" || format == export.Parquet):
 		return q, "", errors.New("--follow prints lines: it goes with --format ndjson or csv, without --out")
 	}
@@ -99,12 +102,12 @@ func replayQuery(from, to, district, kind string) (q ledger.ReplayQuery, err err
 		}
 	}
 	if q.ToSequence, err = strconv.ParseUint(to, 10, 64); err != nil && to != "" {
-		if q.ToTime, err = domain.ParseTime(to); err != nil {
+		if q.ToTime, err = parseLast(to); err != nil {
 			return q, fmt.Errorf("--to: %w", err)
 		}
-		if day, err := domain.ParseDay(to); err == nil {
-			q.ToTime = day.End()
-		}
+	}
+	if to != "" && q.ToTime.IsZero() && q.ToSequence == 0 {
+		return q, errors.New("--to: the first commit is number 1")
 	}
 	if kind != "" && !slices.Contains(ledger.ReplayTypes, kind) {
 		return q, fmt.Errorf("--type is one of %s", strings.Join(ledger.ReplayTypes, ", "))
@@ -129,7 +132,7 @@ func (p *program) replay(ctx context.Context, d door, q ledger.ReplayQuery, f ex
 		if err != nil {
 			return err
 		}
-		return export.Resume(export.Job{Out: r.out, State: r.state, Format: f, Query: q, Head: info.Head}, replay, progress)
+		return export.Resume(export.Job{Out: r.out, State: r.state, Format: f, Query: q, Ledger: info.Origin, Head: info.Head, HeadRecorded: recordedAt(info)}, replay, progress)
 	case r.out != "":
 		return export.ToFile(r.out, f, options, replay(q), progress)
 	}
@@ -145,6 +148,14 @@ func (p *program) replay(ctx context.Context, d door, q ledger.ReplayQuery, f ex
 		return nil // ^C is how it ends
 	}
 	return err
+}
+
+// recordedAt returns when the last commit was recorded; zero when there is none.
+func recordedAt(info ledger.Info) (t time.Time) {
+	if info.Recorded != nil {
+		t = *info.Recorded
+	}
+	return t
 }
 
 // Replay tells whoever opens the ledger with its keys what they ask for: bounds
