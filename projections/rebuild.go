@@ -66,11 +66,6 @@ func (g *generations[T, R]) rebuildOnce(ctx context.Context, from Ledger, m *met
 	if err != nil {
 		return out, err
 	}
-	defer func() {
-		if err != nil {
-			err = g.leave(ctx, b, err)
-		}
-	}()
 	approach := func() error { return g.approach(ctx, from, b, m) }
 	for _, step := range []func() error{
 		approach,
@@ -79,13 +74,17 @@ func (g *generations[T, R]) rebuildOnce(ctx context.Context, from Ledger, m *met
 		func() error { return g.compareWithLive(ctx, from, b, m, &out) },
 		func() error { return g.openForReaders(ctx, from, b) },
 		approach,
-		func() error { return g.swap(ctx, from, b, &out) },
 	} {
-		if err = step(); err != nil {
-			return out, err
+		if err := step(); err != nil {
+			return out, g.leave(ctx, b, err)
 		}
 	}
-	return out, nil
+	old, dir, err := g.swap(ctx, from, b)
+	if err != nil {
+		return out, g.leave(ctx, b, err)
+	}
+	out.Through, out.Swapped = b.at.Load(), true
+	return out, g.retire(ctx, old, dir)
 }
 
 // begin returns the next generation: the unfinished one, when it was folded from
@@ -136,13 +135,19 @@ func (g *generations[T, R]) beside(dir string) (*beside[R], error) {
 	return newBeside(r, dir), nil
 }
 
-// foretell tells a generation the orders of the ledger through a sequence.
+// foretell tells a generation the orders of the ledger through a sequence, and the live
+// one, which may not have come so far: the two are to be compared.
 func (g *generations[T, R]) foretell(ctx context.Context, from Ledger, b *beside[R], through uint64) error {
 	orders, err := readOrders(ctx, from, through)
 	if err != nil {
 		return err
 	}
-	return b.work(func() error { return b.rows.foresee(orders) })
+	if err := b.work(func() error { return b.rows.foresee(orders) }); err != nil {
+		return err
+	}
+	g.folding.Lock()
+	defer g.folding.Unlock()
+	return R(g.live.Load()).foresee(orders)
 }
 
 // leave keeps what a rebuild that stops has built, so that the next goes on there.
@@ -237,41 +242,37 @@ func (g *generations[T, R]) openForReaders(ctx context.Context, from Ledger, b *
 	return g.foretell(ctx, from, b, head)
 }
 
-// swap makes the next generation the live one, and removes the old.
-func (g *generations[T, R]) swap(ctx context.Context, from Ledger, b *beside[R], out *Rebuilt) error {
+// swap makes the next generation the live one, and returns the one before and its
+// directory.
+func (g *generations[T, R]) swap(ctx context.Context, from Ledger, b *beside[R]) (old R, dir string, err error) {
 	g.folding.Lock()
-	old, oldDir := R(g.live.Load()), g.dir(g.number)
-	usable := g.Unusable() == nil
-	err := func() error {
-		if usable {
-			if err := b.fold(ctx, from, old.base().last.sequence, nil); err != nil {
-				return err
-			}
+	defer g.folding.Unlock()
+	old, dir = R(g.live.Load()), g.dir(g.number)
+	if g.Unusable() == nil {
+		if err := b.fold(ctx, from, old.base().last.sequence, nil); err != nil {
+			return nil, "", err
 		}
-		if err := b.flush(ctx); err != nil {
-			return err
-		}
-		return g.point(g.number + 1)
-	}()
-	if err != nil {
-		g.folding.Unlock()
-		return err
 	}
-	out.Through, out.Swapped = b.at.Load(), true
+	if err := b.flush(ctx); err != nil {
+		return nil, "", err
+	}
+	if err := g.point(g.number + 1); err != nil {
+		return nil, "", err
+	}
 	g.live.Store((*T)(b.rows))
 	g.unusable.Store(nil)
 	g.building, g.number = nil, g.number+1
-	g.folding.Unlock()
-	if err := g.retire(old, oldDir); err != nil {
-		return err
-	}
-	return g.Settle(ctx)
+	return old, dir, nil
 }
 
-// retire removes a generation that was live, when its last reader has left.
-func (g *generations[T, R]) retire(r R, dir string) error {
+// retire removes a generation that was live, when its last reader has left, and purges
+// from the one that took its place what was frozen meanwhile. It does not end with who
+// asked for the rebuild; what it cannot do is done at the next start.
+func (g *generations[T, R]) retire(ctx context.Context, r R, dir string) error {
 	r.base().readers.Lock() // for good; it waits for readers, and for a purge
-	err := errors.Join(r.base().discard(), g.options.FS.RemoveAll(dir))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err := errors.Join(r.base().discard(), g.options.FS.RemoveAll(dir), g.Settle(ctx))
 	if err != nil {
 		return fmt.Errorf("remove a generation of the view %s: %w", g.name, err)
 	}
