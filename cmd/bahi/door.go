@@ -148,6 +148,9 @@ func (p *program) config(log *slog.Logger) ledger.Config {
 		config.Patience = verbPatience
 		config.Unusable = func(view string, why error) {
 			fmt.Fprintf(p.stderr, "the view %s cannot be read; folding it anew\n", view)
+			if errors.Is(why, projections.ErrCorrupt) {
+				p.damaged = append(p.damaged, view)
+			}
 		}
 	}
 	return config

@@ -121,6 +121,12 @@ counts again what a signed statement says (bahi counts --signed).`,
 }
 
 func (p *program) printVerify(r ledger.VerifyReport) error {
+	for _, view := range r.Views {
+		of := func(m projections.Mismatch) bool { return m.View == view }
+		if slices.Contains(p.damaged, view) && !slices.ContainsFunc(r.Mismatches, of) {
+			r.Mismatches = append(r.Mismatches, projections.Mismatch{View: view, What: "its files were damaged when the ledger was opened; it was folded anew"})
+		}
+	}
 	if p.json {
 		if err := p.print(r); err != nil {
 			return err

@@ -52,6 +52,8 @@ type program struct {
 	json            bool
 	sandbox         bool
 	readsPerDay     int
+
+	damaged []string // views whose files were, when this process opened the ledger
 }
 
 // run parses and calls, and turns the error into an exit code.
