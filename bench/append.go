@@ -2,114 +2,117 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"bahi/domain"
-	"bahi/eventstore"
 	"bahi/ledger"
 )
 
 const (
 	bundleClients = 8
 	singleClients = 64
+	ledgerBundle  = ledger.MaxBundle / submissionsEach * submissionsEach
 )
 
-func open(ctx context.Context, o Options) (*ledger.Ledger, error) {
-	return ledger.Open(ctx, ledger.Config{Data: filepath.Join(o.Dir, "data"), Keys: filepath.Join(o.Dir, "keys"), ReadsPerDay: math.MaxInt})
-}
-
-// appendBundles submits bundles of 500 from eight clients: decided, tokenised,
-// sealed, flushed.
-func appendBundles(ctx context.Context, o Options) (sample, error) {
-	l, err := open(ctx, o)
-	if err != nil {
-		return sample{}, err
-	}
-	s, err := submitAll(ctx, l, o.Events, bundleClients, ledger.MaxBundle/3*3)
-	if err == nil {
-		s.limit, err = rawAppend(ctx, o, l.Store(), 1)
-	}
-	if closed := l.Close(ctx); err == nil {
-		err = closed
-	}
-	return s, err
+// appendBundles submits bundles of 500 from eight clients to one district: decided,
+// tokenised, sealed, flushed.
+func appendBundles(_ context.Context, s *stand) (round, error) {
+	return appended(s, inBundles(muzaffarpur, s.people()), func(ctx context.Context, l *ledger.Ledger) (float64, error) {
+		return rawAppend(ctx, s, l.Store())
+	}), nil
 }
 
 // appendSingles submits one submission a call from 64 goroutines.
-func appendSingles(ctx context.Context, o Options) (sample, error) {
-	l, err := open(ctx, o)
-	if err != nil {
-		return sample{}, err
+func appendSingles(p *population) func(context.Context, *stand) (round, error) {
+	return func(_ context.Context, s *stand) (round, error) {
+		work := submitting{population: p, people: s.people(), turn: 1, size: 1, clients: singleClients}
+		return appended(s, work, func(ctx context.Context, _ *ledger.Ledger) (float64, error) {
+			found, err := rawSingles(ctx, s, singleClients)
+			return found.limit, err
+		}), nil
 	}
-	s, err := submitAll(ctx, l, o.Events, singleClients, 1)
-	if err == nil {
-		s.limit, err = rawSingles(ctx, o, singleClients, 10_000)
-	}
-	if closed := l.Close(ctx); err == nil {
-		err = closed
-	}
-	return s, err
 }
 
-// submitAll submits events in bundles of size from clients, each with people of
-// its own, and insists that all are accepted.
-func submitAll(ctx context.Context, l *ledger.Ledger, events, clients, size int) (sample, error) {
-	people := max(1, events/3/clients)
-	work := make([][]domain.Submission, clients)
-	for i := range work {
-		work[i] = submissions(1+i*people, people)
+// appended submits to a ledger of the round's own, and then measures the limit.
+func appended(s *stand, work submitting, limit func(context.Context, *ledger.Ledger) (float64, error)) round {
+	return func(ctx context.Context) (found sample, err error) {
+		l, err := s.openFresh(ctx)
+		if err != nil {
+			return found, err
+		}
+		defer func() { err = errors.Join(err, l.Close(context.WithoutCancel(ctx))) }()
+		if found, err = work.submit(ctx, l); err != nil {
+			return found, err
+		}
+		found.limit, err = limit(ctx, l)
+		return found, err
 	}
-	latencies := make([][]time.Duration, clients)
-	var done atomic.Int64
-	start := time.Now()
-	var group errgroup.Group
-	for i := range work {
-		group.Go(func() error {
-			for rest := work[i]; len(rest) > 0; {
-				n := min(size, len(rest))
-				sent := time.Now()
-				verdicts, err := l.Submit(ctx, ledger.Caller{Name: "bench"}, rest[:n])
-				if err != nil {
-					return err
+}
+
+// submitting is a population's history as clients submit it. They take turns: one
+// client submits the history of so many people, in calls of a size, one after the
+// other, and then takes the next turn.
+type submitting struct {
+	population *population
+	people     int
+	turn       int // people
+	size       int // submissions a call
+	clients    int
+}
+
+func inBundles(p *population, people int) submitting {
+	return submitting{population: p, people: people, turn: bundlePeople, size: ledgerBundle, clients: bundleClients}
+}
+
+// submit submits all, and insists that all are accepted.
+func (w submitting) submit(ctx context.Context, l *ledger.Ledger) (sample, error) {
+	found := sample{events: w.people * submissionsEach, latencies: new(histogram)}
+	var turns atomic.Int64
+	peak, start := watchMemory(), time.Now()
+	clients, ctx := errgroup.WithContext(ctx)
+	for range w.clients {
+		clients.Go(func() error {
+			bundle := make([]domain.Submission, 0, w.size)
+			for {
+				from := int(turns.Add(1)-1) * w.turn
+				if from >= w.people {
+					return nil
 				}
-				latencies[i] = append(latencies[i], time.Since(sent))
-				for _, v := range verdicts {
-					if v.Outcome != domain.Accepted {
-						return fmt.Errorf("a submission of the benchmark was %s: %v", v.Outcome, v.Reject)
+				through := min(w.people, from+w.turn) * submissionsEach
+				for i := from * submissionsEach; i < through; i += len(bundle) {
+					bundle = bundle[:0]
+					for j := i; j < min(through, i+w.size); j++ {
+						bundle = append(bundle, w.population.submission(j))
 					}
+					sent := time.Now()
+					if err := submit(ctx, l, bundle); err != nil {
+						return err
+					}
+					found.latencies.add(time.Since(sent))
 				}
-				done.Add(int64(n))
-				rest = rest[n:]
 			}
-			return nil
 		})
 	}
-	err := group.Wait()
-	s := sample{events: int(done.Load()), took: time.Since(start)}
-	for _, l := range latencies {
-		s.latencies = append(s.latencies, l...)
-	}
-	return s, err
+	err := clients.Wait()
+	found.took, found.memory = time.Since(start), peak()
+	return found, err
 }
 
-// messages returns the ledger's commits as they were sent.
-func messages(ctx context.Context, store *eventstore.Store) (all [][]byte, events int, err error) {
-	for commit, err := range store.Read(ctx, eventstore.Reading{}) {
-		if err != nil {
-			return nil, 0, err
-		}
-		b, err := eventstore.Encode(commit)
-		if err != nil {
-			return nil, 0, err
-		}
-		all = append(all, b)
-		events += len(commit.Entries)
+// submit submits one bundle, and insists that all of it is accepted.
+func submit(ctx context.Context, l *ledger.Ledger, bundle []domain.Submission) error {
+	verdicts, err := l.Submit(ctx, ledger.Caller{Name: "bench"}, bundle)
+	if err != nil {
+		return err
 	}
-	return all, events, nil
+	for _, v := range verdicts {
+		if v.Outcome != domain.Accepted {
+			return fmt.Errorf("a submission of the benchmark was %s: %v", v.Outcome, v.Reject)
+		}
+	}
+	return nil
 }

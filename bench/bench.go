@@ -1,39 +1,44 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// Options say what to measure. The zero value measures everything.
+// Options say what to measure. The zero value measures what [Run] does by default.
 type Options struct {
-	Events int      // about how many events each measure appends or folds; 100,000 when 0
-	Only   []string // names of measures
-	Rounds int      // the median of so many is told; 3 when 0
+	Events int      // about how many events each measure appends or folds; when 0, what is enough for each
+	Only   []string // names of measures; when empty, all but those that run only when they are named
+	Rounds int      // of which the median is told; 5 when 0
 	Dir    string   // where ledgers are made and removed again; the system's temporary directory when empty
 }
 
 // Measure is one figure beside its limit.
 type Measure struct {
 	Name      string  `json:"measure"`
-	Events    int     `json:"events"`
-	PerSecond float64 `json:"per_second"`
-	P50       float64 `json:"p50_us,omitempty"` // of one call, in microseconds
-	P99       float64 `json:"p99_us,omitempty"`
-	Limit     string  `json:"limit,omitempty"` // what it is measured beside
-	LimitRate float64 `json:"limit_per_second,omitempty"`
-	LimitP50  float64 `json:"limit_p50_us,omitempty"` // where one call of the limit was timed, too
-	LimitP99  float64 `json:"limit_p99_us,omitempty"`
-	RSS       int64   `json:"rss_mib"` // resident memory of the process at the end
+	Events    int     `json:"events"`     // of one round, in Unit
+	PerSecond float64 `json:"per_second"` // the median round's
+	P50       float64 `json:"p50_us"`     // of one call in all rounds, in microseconds; where nothing smaller is called, of the whole
+	P99       float64 `json:"p99_us"`
+	Limit     string  `json:"limit,omitempty"`            // what it is measured beside
+	LimitRate float64 `json:"limit_per_second,omitempty"` // the median round's
+	RSS       int64   `json:"rss_mib"`                    // the process's resident memory at the measure's peak
+
+	Unit     string  `json:"unit"`                   // of Events and of both rates
+	LimitP50 float64 `json:"limit_p50_us,omitempty"` // where one call of the limit was timed, too
+	LimitP99 float64 `json:"limit_p99_us,omitempty"`
+	Load     float64 `json:"load_per_second,omitempty"` // events that were submitted beside
 }
+
+// defaultRounds is how many rounds a measure has.
+const defaultRounds = 5
 
 // Names returns the names of the measures, in the order in which they run.
 func Names() []string {
@@ -44,47 +49,8 @@ func Names() []string {
 	return names
 }
 
-// sample is one round of a measure.
-type sample struct {
-	events    int
-	took      time.Duration
-	latencies []time.Duration
-	limit     float64 // events a second of what it is measured beside
-
-	limitLatencies []time.Duration
-}
-
-type measure struct {
-	name  string
-	limit string
-	round func(context.Context, Options) (sample, error)
-}
-
-var measures = []measure{
-	{"append_bundles", "raw JetStream, same messages, fsynced", appendBundles},
-	{"append_singles", "raw JetStream, 64 writers, one event a message, fsynced", appendSingles},
-	{"http_singles_200", "raw JetStream, 200 publishers, one event a message, fsynced", httpSingles},
-	{"rebuild_counts", "raw JetStream, same messages read", rebuild("counts")},
-	{"rebuild_people", "raw JetStream, same messages read", rebuild("people")},
-	{"rebuild_register", "raw JetStream, same messages read", rebuild("register")},
-	{"rebuild_merkle", "raw JetStream, same messages read", rebuild("merkle")},
-	{"replay_commits", "raw JetStream, one event a message, read", replayCommits},
-	{"counts_query", "", countsQuery},
-	{"person_read", "", personRead},
-	{"freeze", "", freeze},
-	{"freeze_refusal", "", freezeRefusal},
-	{"frozen_people", "", rebuildFrozen("people")},
-	{"frozen_register", "", rebuildFrozen("register")},
-}
-
-// Run measures and tells each figure as it is there: the median round of each.
-func Run(ctx context.Context, o Options, tell func(Measure) error) error {
-	if o.Events <= 0 {
-		o.Events = 100_000
-	}
-	if o.Rounds <= 0 {
-		o.Rounds = 3
-	}
+// Run measures and tells each figure as soon as it is there.
+func Run(ctx context.Context, o Options, tell func(Measure) error) (err error) {
 	for _, name := range o.Only {
 		if !slices.Contains(Names(), name) {
 			return fmt.Errorf("there is no measure %q; there are %s", name, strings.Join(Names(), ", "))
@@ -95,73 +61,98 @@ func Run(ctx context.Context, o Options, tell func(Measure) error) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	all := &stock{dir: dir, made: map[filling]string{}}
 	for _, m := range measures {
-		if len(o.Only) > 0 && !slices.Contains(o.Only, m.name) {
+		if wanted := slices.Contains(o.Only, m.name); !wanted && (m.named || len(o.Only) > 0) {
 			continue
 		}
-		var samples []sample
-		for i := range o.Rounds {
-			round := o
-			round.Dir = filepath.Join(dir, m.name+strconv.Itoa(i))
-			runtime.GC()
-			debug.FreeOSMemory()
-			s, err := m.round(ctx, round)
-			if err != nil {
-				return fmt.Errorf("measure %s: %w", m.name, err)
-			}
-			samples = append(samples, s)
-			os.RemoveAll(round.Dir)
+		samples, err := m.rounds(ctx, all, cmp.Or(o.Events, m.events), cmp.Or(o.Rounds, defaultRounds))
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", m.name, err)
 		}
-		if err := tell(median(m, samples)); err != nil {
+		if err := tell(m.median(samples)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func median(m measure, samples []sample) Measure {
-	rates, limits := make([]float64, 0, len(samples)), make([]float64, 0, len(samples))
-	var latencies, limitLatencies []time.Duration
+// measure is something to be measured.
+type measure struct {
+	name   string
+	unit   string
+	limit  string // what it is measured beside, or ""
+	events int    // that are enough to tell
+	named  bool   // it runs only when it is named
+
+	// begin prepares what the rounds have in common, and returns one.
+	begin func(context.Context, *stand) (round, error)
+}
+
+// round measures once.
+type round func(context.Context) (sample, error)
+
+// sample is what one round found.
+type sample struct {
+	events    int
+	took      time.Duration
+	latencies *histogram // of calls; nil when the whole is one
+	memory    int64      // MiB at the peak
+
+	limit          float64 // a second
+	limitLatencies *histogram
+	load           float64 // a second
+}
+
+func (m measure) rounds(ctx context.Context, all *stock, events, rounds int) (samples []sample, err error) {
+	s := &stand{stock: all, events: events}
+	defer func() {
+		if ended := s.end(); err == nil {
+			err = ended
+		}
+	}()
+	once, err := m.begin(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for range rounds {
+		runtime.GC()
+		debug.FreeOSMemory()
+		found, err := once(ctx)
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, found)
+	}
+	return samples, nil
+}
+
+// median is the median round's rates, the latencies of all rounds, and the most
+// memory of any.
+func (m measure) median(samples []sample) Measure {
+	out := Measure{Name: m.name, Unit: m.unit, Limit: m.limit, Events: samples[0].events}
+	var rates, limits, loads []float64
+	var latencies, limitLatencies histogram
 	for _, s := range samples {
 		rates = append(rates, float64(s.events)/s.took.Seconds())
 		limits = append(limits, s.limit)
-		latencies = append(latencies, s.latencies...)
-		limitLatencies = append(limitLatencies, s.limitLatencies...)
+		loads = append(loads, s.load)
+		out.RSS = max(out.RSS, s.memory)
+		limitLatencies.merge(s.limitLatencies)
+		if s.latencies == nil {
+			latencies.add(s.took)
+		}
+		latencies.merge(s.latencies)
 	}
-	slices.Sort(rates)
-	slices.Sort(limits)
-	out := Measure{Name: m.name, Events: samples[0].events, PerSecond: rates[len(rates)/2], Limit: m.limit, LimitRate: limits[len(limits)/2], RSS: residentMiB()}
-	out.P50, out.P99 = percentiles(latencies)
-	out.LimitP50, out.LimitP99 = percentiles(limitLatencies)
+	out.PerSecond, out.LimitRate, out.Load = middle(rates), middle(limits), middle(loads)
+	out.P50, out.P99 = microseconds(latencies.quantile(0.50)), microseconds(latencies.quantile(0.99))
+	out.LimitP50, out.LimitP99 = microseconds(limitLatencies.quantile(0.50)), microseconds(limitLatencies.quantile(0.99))
 	return out
 }
 
-// percentiles are in microseconds, 0 when nothing was timed.
-func percentiles(latencies []time.Duration) (p50, p99 float64) {
-	n := len(latencies)
-	if n == 0 {
-		return 0, 0
-	}
-	slices.Sort(latencies)
-	return microseconds(latencies[n/2]), microseconds(latencies[n*99/100])
+func middle(of []float64) float64 {
+	slices.Sort(of)
+	return of[len(of)/2]
 }
 
 func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
-
-// residentMiB reads the process's resident memory; 0 where the system does not
-// tell.
-func residentMiB() int64 {
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize()) >> 20
-}

@@ -20,5 +20,5 @@ func Example() {
 	}
 	// Output:
 	// append_bundles true beside raw JetStream, same messages, fsynced true
-	// rebuild_counts true beside raw JetStream, same messages read true
+	// rebuild_counts true beside raw JetStream, one event a message, delivered true
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"bahi/eventstore"
@@ -9,104 +10,158 @@ import (
 	"bahi/projections"
 )
 
-// filled is a ledger with the benchmark's events in bundles.
-func filled(ctx context.Context, o Options) (*ledger.Ledger, error) {
-	l, err := open(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	_, err = submitAll(ctx, l, o.Events, bundleClients, ledger.MaxBundle/3*3)
-	return l, err
-}
+// limiter measures a limit once.
+type limiter func(context.Context) (perSecond float64, err error)
 
-// with runs do on a filled ledger and closes it.
-func with(ctx context.Context, o Options, do func(*ledger.Ledger) (sample, error)) (sample, error) {
-	l, err := filled(ctx, o)
-	if err != nil {
-		return sample{}, err
-	}
-	s, err := do(l)
-	if closed := l.Close(ctx); err == nil {
-		err = closed
-	}
-	return s, err
-}
-
-// rebuild folds one view anew from the ledger.
-func rebuild(view string) func(context.Context, Options) (sample, error) {
-	return func(ctx context.Context, o Options) (sample, error) {
-		return with(ctx, o, func(l *ledger.Ledger) (sample, error) {
-			all, events, err := messages(ctx, l.Store())
-			if err != nil {
-				return sample{}, err
+// rebuild folds one view anew from the ledger, beside the live one, compares the two
+// and swaps it in.
+func rebuild(view string, beside func(context.Context, *stand, *ledger.Ledger) (limiter, error)) func(context.Context, *stand) (round, error) {
+	return func(ctx context.Context, s *stand) (round, error) {
+		return readAll(ctx, s, beside, func(ctx context.Context, l *ledger.Ledger) (int, error) {
+			out, err := l.RebuildView(ctx, view, projections.RebuildOptions{}, nil)
+			if err == nil && out.Compared != projections.Equal {
+				err = fmt.Errorf("the rebuilt view is not the live one: %s", out.Compared)
 			}
-			start := time.Now()
-			err = l.Rebuild(ctx, []string{view}, nil)
-			s := sample{events: events, took: time.Since(start)}
-			if err == nil {
-				var perSecond float64
-				perSecond, err = rawRead(ctx, o, all)
-				s.limit = perSecond * float64(events) / float64(len(all))
-			}
-			return s, err
+			return int(out.Events), err
 		})
 	}
+}
+
+// verify reads the whole ledger, recomputes the tree's root and every count, and
+// compares.
+func verify(ctx context.Context, s *stand) (round, error) {
+	return readAll(ctx, s, besideMessages, func(ctx context.Context, l *ledger.Ledger) (int, error) {
+		report, err := l.Verify(ctx, nil)
+		if err == nil && (!report.OK() || report.Root == "") {
+			err = fmt.Errorf("the benchmark's ledger does not verify: %v", report.Mismatches)
+		}
+		return 0, err
+	})
 }
 
 // replayCommits reads and decodes the whole ledger.
-func replayCommits(ctx context.Context, o Options) (sample, error) {
-	return with(ctx, o, func(l *ledger.Ledger) (sample, error) {
-		start, events := time.Now(), 0
+func replayCommits(ctx context.Context, s *stand) (round, error) {
+	return readAll(ctx, s, besideSingles, func(ctx context.Context, l *ledger.Ledger) (events int, err error) {
 		for commit, err := range l.Store().Read(ctx, eventstore.Reading{}) {
 			if err != nil {
-				return sample{}, err
+				return events, err
 			}
 			events += len(commit.Entries)
 		}
-		s := sample{events: events, took: time.Since(start)}
-		singles := make([][]byte, min(o.Events, 50_000))
-		for i := range singles {
-			singles[i] = make([]byte, 300)
-		}
-		var err error
-		s.limit, err = rawRead(ctx, o, singles)
-		return s, err
+		return events, nil
 	})
 }
 
-// queries is how often a question is asked.
-const queries = 500
-
-func countsQuery(ctx context.Context, o Options) (sample, error) {
-	return with(ctx, o, func(l *ledger.Ledger) (sample, error) {
-		return repeat(queries, func(int) error {
-			_, err := l.Counts(ctx, projections.CountsQuery{District: district})
-			return err
-		})
-	})
-}
-
-func personRead(ctx context.Context, o Options) (sample, error) {
-	return with(ctx, o, func(l *ledger.Ledger) (sample, error) {
-		people := max(1, o.Events/3/bundleClients)
-		return repeat(queries, func(i int) error {
-			_, err := l.Person(ctx, reference(1+i%people), ledger.Reader{Officer: "bench", Purpose: "verification"})
-			return err
-		})
-	})
-}
-
-// repeat asks the same question again and again, one at a time.
-func repeat(times int, ask func(i int) error) (sample, error) {
-	s := sample{events: times}
-	start := time.Now()
-	for i := range times {
-		asked := time.Now()
-		if err := ask(i); err != nil {
-			return s, err
-		}
-		s.latencies = append(s.latencies, time.Since(asked))
+// readAll times do on the ledger that all who read it share. Do returns how many
+// events it read, 0 when it does not count them.
+func readAll(ctx context.Context, s *stand, beside func(context.Context, *stand, *ledger.Ledger) (limiter, error), do func(context.Context, *ledger.Ledger) (int, error)) (round, error) {
+	l, err := s.openFilled(ctx, bihar)
+	if err != nil {
+		return nil, err
 	}
-	s.took = time.Since(start)
-	return s, nil
+	limit, err := beside(ctx, s, l)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (found sample, err error) {
+		if found, err = timed(ctx, l, do); err != nil {
+			return found, err
+		}
+		if found.events == 0 {
+			found.events = s.people() * submissionsEach
+		}
+		found.limit, err = limit(ctx)
+		return found, err
+	}, nil
+}
+
+// timed does something with a ledger once.
+func timed(ctx context.Context, l *ledger.Ledger, do func(context.Context, *ledger.Ledger) (int, error)) (found sample, err error) {
+	peak, start := watchMemory(), time.Now()
+	found.events, err = do(ctx, l)
+	found.took, found.memory = time.Since(start), peak()
+	return found, err
+}
+
+// besideMessages has raw JetStream deliver the ledger's own messages.
+func besideMessages(ctx context.Context, s *stand, l *ledger.Ledger) (limiter, error) {
+	all, events, err := messages(ctx, l.Store(), sampled)
+	if err != nil {
+		return nil, err
+	}
+	deliver, err := storeRaw(ctx, s, all)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (float64, error) {
+		perSecond, err := deliver(ctx)
+		return perSecond * float64(events) / float64(len(all)), err
+	}, nil
+}
+
+// besideSingles has raw JetStream deliver events of the ledger, each in a message of
+// its own.
+func besideSingles(ctx context.Context, s *stand, l *ledger.Ledger) (limiter, error) {
+	all, err := singles(ctx, l.Store(), sampledSingles)
+	if err != nil {
+		return nil, err
+	}
+	return storeRaw(ctx, s, all)
+}
+
+// besideRows has raw Pebble take the rows of the people view.
+func besideRows(ctx context.Context, s *stand, l *ledger.Ledger) (limiter, error) {
+	people := min(s.people(), sampled/submissionsEach)
+	each, err := sealedBytes(ctx, l.Store())
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (float64, error) {
+		dir, err := s.fresh()
+		if err != nil {
+			return 0, err
+		}
+		took, err := ingestRows(ctx, dir, people, each)
+		return float64(people*submissionsEach) / took.Seconds(), err
+	}, nil
+}
+
+// Limits are measured with the first so many events of a ledger.
+const (
+	sampled        = 300_000
+	sampledSingles = 100_000
+)
+
+// messages returns the first of the ledger's commits as they are stored, with at
+// least so many events when it has them.
+func messages(ctx context.Context, store *eventstore.Store, atLeast int) (all [][]byte, events int, err error) {
+	for commit, err := range store.Read(ctx, eventstore.Reading{}) {
+		if err != nil {
+			return nil, 0, err
+		}
+		all = append(all, commit.Stored)
+		if events += len(commit.Entries); events >= atLeast {
+			break
+		}
+	}
+	return all, events, nil
+}
+
+// singles returns the first events of the ledger, each as a commit of one.
+func singles(ctx context.Context, store *eventstore.Store, atMost int) (all [][]byte, err error) {
+	for commit, err := range store.Read(ctx, eventstore.Reading{}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range commit.Entries {
+			one, err := eventstore.Encode(eventstore.Commit{ID: commit.ID, District: commit.District, Entries: []eventstore.Entry{e}})
+			if err != nil {
+				return nil, err
+			}
+			if all = append(all, one); len(all) == atMost {
+				return all, nil
+			}
+		}
+	}
+	return all, nil
 }

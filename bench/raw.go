@@ -2,8 +2,10 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,71 +31,133 @@ func openRaw(ctx context.Context, dir string, flushed bool) (*raw, error) {
 		return nil, err
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		return nil, fmt.Errorf("the raw server does not start")
-	}
 	r := &raw{server: s}
-	if r.conn, err = nats.Connect("", nats.InProcessServer(s)); err != nil {
+	if !s.ReadyForConnections(10 * time.Second) {
+		err = fmt.Errorf("the raw server does not start")
+	}
+	if err == nil {
+		r.conn, err = nats.Connect("", nats.InProcessServer(s))
+	}
+	if err == nil {
+		r.js, err = jetstream.New(r.conn)
+	}
+	if err == nil {
+		_, err = r.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "RAW", Subjects: []string{"raw"}, Storage: jetstream.FileStorage})
+	}
+	if err != nil {
+		r.close()
 		return nil, err
 	}
-	if r.js, err = jetstream.New(r.conn); err != nil {
-		return nil, err
-	}
-	_, err = r.js.CreateStream(ctx, jetstream.StreamConfig{Name: "RAW", Subjects: []string{"raw"}, Storage: jetstream.FileStorage})
-	return r, err
+	return r, nil
 }
 
 func (r *raw) close() {
-	r.conn.Close()
+	if r.conn != nil {
+		r.conn.Close()
+	}
 	r.server.Shutdown()
 	r.server.WaitForShutdown()
 }
 
-// rawAppend publishes the ledger's own messages, one after another, each
-// flushed, and returns events a second.
-func rawAppend(ctx context.Context, o Options, store *eventstore.Store, writers int) (float64, error) {
-	all, events, err := messages(ctx, store)
+// rawAppend publishes the ledger's own messages, one after another, each flushed, and
+// returns events a second.
+func rawAppend(ctx context.Context, s *stand, store *eventstore.Store) (float64, error) {
+	all, events, err := messages(ctx, store, sampled)
 	if err != nil {
 		return 0, err
 	}
-	took, err := rawPublish(ctx, o, all, writers)
-	return float64(events) / took.Seconds(), err
-}
-
-// rawSingles publishes single small messages from many writers.
-func rawSingles(ctx context.Context, o Options, writers, count int) (float64, error) {
-	all := make([][]byte, count)
-	for i := range all {
-		all[i] = make([]byte, 300)
-	}
-	took, err := rawPublish(ctx, o, all, writers)
-	return float64(count) / took.Seconds(), err
-}
-
-func rawPublish(ctx context.Context, o Options, all [][]byte, writers int) (time.Duration, error) {
-	r, err := openRaw(ctx, filepath.Join(o.Dir, "raw"), true)
+	publish, end, err := flushing(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	defer r.close()
+	defer end()
+	start := time.Now()
+	for _, b := range all {
+		if err := publish(b); err != nil {
+			return 0, err
+		}
+	}
+	return float64(events) / time.Since(start).Seconds(), nil
+}
+
+const (
+	askRawFor   = 300 * time.Millisecond // of a limit that is measured by the clock
+	singleBytes = 300                    // of a message with one event
+)
+
+// rawSingles has many writers publish messages of one event, each waiting for its
+// flush. What it finds is a limit.
+func rawSingles(ctx context.Context, s *stand, writers int) (found sample, err error) {
+	publish, end, err := flushing(ctx, s)
+	if err != nil {
+		return found, err
+	}
+	defer end()
+	found.limitLatencies = new(histogram)
+	message := make([]byte, singleBytes)
+	var published atomic.Int64
 	start := time.Now()
 	var group errgroup.Group
-	for w := range writers {
+	for range writers {
 		group.Go(func() error {
-			for i := w; i < len(all); i += writers {
-				if _, err := r.js.Publish(ctx, "raw", all[i]); err != nil {
-					return err
-				}
-			}
-			return nil
+			one, err := repeat(askRawFor, func(int) error { return publish(message) })
+			published.Add(int64(one.events))
+			found.limitLatencies.merge(one.latencies)
+			return err
 		})
 	}
 	err = group.Wait()
-	return time.Since(start), err
+	found.limit = float64(published.Load()) / time.Since(start).Seconds()
+	return found, err
 }
 
-// stored waits until the stream has so many messages. What is measured here is
-// reading, so they are written without waiting for each.
+// flushing opens a raw stream of which every message is flushed before it is
+// acknowledged. End removes it.
+func flushing(ctx context.Context, s *stand) (publish func(message []byte) error, end func(), err error) {
+	dir, err := os.MkdirTemp(s.stock.dir, "raw-")
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := openRaw(ctx, dir, true)
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return func(message []byte) error {
+			_, err := r.js.Publish(ctx, "raw", message)
+			return err
+		}, func() {
+			r.close()
+			_ = os.RemoveAll(dir) // and with what is around it at the end of the run
+		}, nil
+}
+
+// storeRaw stores messages in a raw stream, and returns what has them delivered: it
+// opens the server for that alone, so that it costs no other measure anything.
+func storeRaw(ctx context.Context, s *stand, all [][]byte) (limiter, error) {
+	dir, err := os.MkdirTemp(s.stock.dir, "raw-")
+	if err != nil {
+		return nil, err
+	}
+	s.later(func() error { return os.RemoveAll(dir) })
+	r, err := openRaw(ctx, dir, false)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	for _, b := range all {
+		if err := r.conn.Publish("raw", b); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.stored(ctx, len(all)); err != nil {
+		return nil, err
+	}
+	count := len(all)
+	return func(ctx context.Context) (float64, error) { return rawDeliver(ctx, dir, count) }, nil
+}
+
+// stored waits until the stream has so many messages: they are sent without waiting
+// for each.
 func (r *raw) stored(ctx context.Context, messages int) error {
 	for {
 		stream, err := r.js.Stream(ctx, "RAW")
@@ -111,22 +175,14 @@ func (r *raw) stored(ctx context.Context, messages int) error {
 	}
 }
 
-// rawRead reads messages as fast as JetStream gives them, and returns messages a
-// second.
-func rawRead(ctx context.Context, o Options, all [][]byte) (float64, error) {
-	r, err := openRaw(ctx, filepath.Join(o.Dir, "raw"), false)
+// rawDeliver has stored messages delivered as fast as JetStream gives them, and
+// returns messages a second.
+func rawDeliver(ctx context.Context, dir string, messages int) (float64, error) {
+	r, err := openRaw(ctx, dir, false)
 	if err != nil {
 		return 0, err
 	}
 	defer r.close()
-	for _, b := range all {
-		if err := r.conn.Publish("raw", b); err != nil {
-			return 0, err
-		}
-	}
-	if err := r.stored(ctx, len(all)); err != nil {
-		return 0, err
-	}
 	consumer, err := r.js.OrderedConsumer(ctx, "RAW", jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return 0, err
@@ -137,10 +193,10 @@ func rawRead(ctx context.Context, o Options, all [][]byte) (float64, error) {
 		return 0, err
 	}
 	defer reading.Stop()
-	for range all {
-		if _, err := reading.Next(); err != nil {
-			return 0, err
+	for range messages {
+		if _, err := reading.Next(jetstream.NextContext(ctx)); err != nil {
+			return 0, errors.Join(errors.New("the raw stream is not delivered to its end"), err)
 		}
 	}
-	return float64(len(all)) / time.Since(start).Seconds(), nil
+	return float64(messages) / time.Since(start).Seconds(), nil
 }

@@ -43,7 +43,7 @@ var alsoInTests = map[string][]string{
 // owners says which rooms may import a library that others must not know of.
 var owners = map[string][]string{
 	"github.com/nats-io/":           {"eventstore", "access", "intake", "notices", "centre", "bench", "cmd", "internal"},
-	"github.com/cockroachdb/pebble": {"projections"},
+	"github.com/cockroachdb/pebble": {"projections", "bench"},
 	"github.com/ThreeDotsLabs/":     {"intake", "notices"},
 	"github.com/spf13/cobra":        {"cmd"},
 	"github.com/danielgtaylor/huma": {"web"},
