@@ -188,6 +188,7 @@ func (d *Door) poison(next message.HandlerFunc) message.HandlerFunc {
 		ctx := m.Context() // of the delivery, without the time-outs of attempts
 		_, err := next(m)
 		if err == nil {
+			d.bundles.WithLabelValues(bundleTaken, "").Inc()
 			return nil, nil
 		}
 		m.SetContext(ctx)
@@ -195,13 +196,16 @@ func (d *Door) poison(next message.HandlerFunc) message.HandlerFunc {
 		log := d.log.With("subject", shownSubject(origin.Subject), "sequence", origin.Sequence, "delivered", origin.Delivered)
 		code, permanent := judge(err, log)
 		if !permanent {
+			d.bundles.WithLabelValues(bundleWaits, "").Inc()
 			log.Warn("a bundle waits: the ledger does not answer; it comes again", "code", "not_now")
 			return nil, errNotNow
 		}
 		if err := d.putAside(ctx, m, code); err != nil {
+			d.bundles.WithLabelValues(bundleWaits, "").Inc()
 			log.Warn("a bundle cannot be put into quarantine; it comes again", "code", string(code))
 			return nil, errNotNow
 		}
+		d.bundles.WithLabelValues(bundleQuarantined, string(code)).Inc()
 		log.Warn("a bundle went into quarantine", "code", string(code))
 		return nil, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Door takes in the bundles that centres publish to JetStream: it opens each,
@@ -35,6 +36,7 @@ type Door struct {
 	asked      []*nats.Subscription // to requests for the intake key, and for verdicts
 	turns      turns                // of verdicts kept
 	asks       chan struct{}        // holds a token a question that is being answered
+	bundles    *prometheus.CounterVec
 }
 
 // pace is how patient the door is. Tests are less so.
@@ -88,7 +90,7 @@ func OpenDoor(ctx context.Context, config Config) (*Door, error) {
 	}
 	d := &Door{
 		config: config, js: js, quarantine: quarantine, log: quarantine.log, pace: steady,
-		asks: make(chan struct{}, asksAtATime),
+		asks: make(chan struct{}, asksAtATime), bundles: newBundleCounter(),
 	}
 	if d.intake, err = js.Stream(ctx, streamIntake); err == nil {
 		d.verdicts, err = js.Stream(ctx, streamVerdicts)

@@ -24,6 +24,17 @@ func (l *Ledger) RebuildView(ctx context.Context, name string, o projections.Reb
 	return out, nil
 }
 
+// WatchRebuild tells how far the rebuild of a view is that is under way, as
+// [projections.Runner.Watch] does.
+func (l *Ledger) WatchRebuild(ctx context.Context, name string, tell func(projections.Progress)) (projections.Rebuilt, error) {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return projections.Rebuilt{}, err
+	}
+	defer leave()
+	return l.runner.Watch(ctx, name, tell)
+}
+
 // StopRebuild ends the rebuild of a view that is under way, whoever began it, and
 // leaves what was built. It tells whether there was one.
 func (l *Ledger) StopRebuild(ctx context.Context, name string) (bool, error) {

@@ -21,11 +21,15 @@ type ExplainQuery struct {
 
 // Movement is what one commit moved of the figures of a district and day. A commit
 // of a sandbox may be recorded over several days: it is told once for each.
+//
+// Who may not know commits is told the day on which several were recorded, instead of
+// both.
 type Movement struct {
-	Commit   uint64           `json:"commit"`
-	Recorded time.Time        `json:"recorded"` // of the last entry that moved something
-	Events   map[string]int64 `json:"events"`   // how many of each kind moved something
-	Figures                   // by how much
+	Commit      uint64           `json:"commit,omitempty"`
+	Recorded    time.Time        `json:"recorded,omitzero"` // of the last entry that moved something
+	RecordedDay domain.Day       `json:"recorded_day,omitzero"`
+	Events      map[string]int64 `json:"events"` // how many of each kind moved something
+	Figures                      // by how much
 }
 
 // Explain calls tell with the commits that moved the figures of a district and day,

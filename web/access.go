@@ -18,6 +18,8 @@ const (
 	opSubmit            = "submit"
 	opCounts            = "counts"
 	opStatement         = "count-statement"
+	opExplain           = "explain-counts"
+	opCountsDiff        = "diff-counts"
 	opPerson            = "person"
 	opLookUp            = "look-up"
 	opNextDose          = "next-dose"
@@ -34,6 +36,7 @@ const (
 	opAccessAudit       = "access-audit"
 	opProjections       = "projections"
 	opRebuild           = "rebuild-projection"
+	opWatchRebuild      = "watch-rebuild"
 	opStopRebuild       = "stop-rebuild"
 	opVerifyProjections = "verify-projections"
 	opLedger            = "ledger"
@@ -51,7 +54,9 @@ const (
 	opOpenQuarantined   = "open-quarantined"
 	opRetryQuarantined  = "retry-quarantined"
 	opDropQuarantined   = "drop-quarantined"
+	opMetrics           = "metrics"
 	opHealth            = "health"
+	opReady             = "readiness"
 )
 
 // rule says who may call an operation.
@@ -78,6 +83,8 @@ var rules = map[string]rule{
 	opSubmit:            {roles: []string{centre, authority}, within: true},
 	opCounts:            {roles: []string{officer, analyst, authority, auditor}, within: true},
 	opStatement:         {roles: []string{officer, analyst, authority, auditor}, within: true},
+	opExplain:           {roles: []string{officer, analyst, operator, authority, auditor}, within: true},
+	opCountsDiff:        {roles: []string{officer, analyst, authority, auditor}, within: true},
 	opPerson:            {roles: []string{officer}, within: true},
 	opLookUp:            {roles: []string{officer}, within: true},
 	opNextDose:          {roles: []string{centre, officer}, within: true},
@@ -94,6 +101,7 @@ var rules = map[string]rule{
 	opAccessAudit:       {roles: []string{auditor}},
 	opProjections:       {roles: []string{operator}},
 	opRebuild:           {roles: []string{operator}},
+	opWatchRebuild:      {roles: []string{operator}},
 	opStopRebuild:       {roles: []string{operator}},
 	opVerifyProjections: {roles: []string{operator}},
 	opLedger:            {roles: []string{operator, authority, auditor}},
@@ -111,7 +119,9 @@ var rules = map[string]rule{
 	opOpenQuarantined:   {roles: []string{officer}, within: true},
 	opRetryQuarantined:  {roles: []string{officer, operator}, within: true},
 	opDropQuarantined:   {roles: []string{officer}, within: true},
+	opMetrics:           {roles: []string{operator}},
 	opHealth:            {roles: []string{anybody}},
+	opReady:             {roles: []string{anybody}},
 }
 
 // anybody needs no token.
@@ -122,13 +132,14 @@ func (r rule) open() bool { return slices.Contains(r.roles, anybody) }
 // authorise lets a request through to its operation, or says why not. It runs
 // before anything of the body is read.
 func (s *Server) authorise(ctx huma.Context, next func(huma.Context)) {
-	rule := rules[ctx.Operation().OperationID]
+	r, _ := humago.Unwrap(ctx)
+	x := exchangeOf(r.Context())
+	x.operation = ctx.Operation().OperationID
+	rule := rules[x.operation]
 	if rule.open() {
 		next(ctx)
 		return
 	}
-	r, _ := humago.Unwrap(ctx)
-	x := exchangeOf(r.Context())
 	who, err := s.identify(r)
 	if x.who = who; err != nil {
 		x.refuse(s.problem(r.Context(), err))

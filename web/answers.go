@@ -118,22 +118,6 @@ func (s *Server) adoptAuthorityKey(ctx context.Context, in *authorityKeyInput) (
 	return adoptedKey{fmt.Sprintf("%x", key.ID())}, nil
 }
 
-// health is what anybody may know.
-type health struct {
-	Status string `json:"status" enum:"ok"`
-}
-
-const healthPatience = 5 * time.Second
-
-func (s *Server) health(ctx context.Context, _ *struct{}) (health, error) {
-	ctx, cancel := context.WithTimeout(ctx, healthPatience)
-	defer cancel()
-	if _, err := s.ledger.Info(ctx); err != nil {
-		return health{}, err
-	}
-	return health{Status: "ok"}, nil
-}
-
 // parsePlace reads a place in the ledger: a sequence or a time, or neither.
 func parsePlace(s string, parseTime func(string) (time.Time, error)) (sequence uint64, at time.Time, err error) {
 	if s == "" {

@@ -26,6 +26,9 @@ type exchange struct {
 	attempt *attempt         // nil without an Idempotency-Key
 	status  int              // 0 while nothing was written
 	bytes   int64
+
+	operation string // as in the OpenAPI document, noOperation while none was found
+	code      string // of the problem that was answered; "" for none
 }
 
 type exchangeKey struct{}
@@ -69,6 +72,7 @@ func (x *exchange) extend() {
 // refuse answers with a problem, unless an answer has begun.
 func (x *exchange) refuse(p *Problem) {
 	if x.status == 0 {
+		x.code = p.Code
 		p.signed(x.id).write(x)
 	}
 }
@@ -80,8 +84,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := &exchange{
 		ResponseWriter: w, control: http.NewResponseController(w), patience: s.limits.write,
-		id: requestID(r), url: r.URL,
+		id: requestID(r), url: r.URL, operation: noOperation,
 	}
+	s.metrics.inFlight.Inc()
 	header := w.Header()
 	header.Set(requestHeader, x.id)
 	header.Set("Cache-Control", "no-store")
@@ -103,7 +108,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if fault != nil && x.status == 0 {
 			x.refuse(internalProblem())
 		}
-		s.record(r, x, time.Since(start))
+		took := time.Since(start)
+		s.metrics.observe(x, took)
+		s.record(r, x, took)
 		if broken {
 			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 		}
@@ -158,7 +165,7 @@ func (s *Server) record(r *http.Request, x *exchange, took time.Duration) {
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(r.Context(), level, "request",
-		slog.String("request", x.id), slog.String("route", r.Pattern), slog.String("role", x.who.Role), slog.String("token", x.who.Token),
+		slog.String("request", x.id), slog.String("operation", x.operation), slog.String("route", r.Pattern), slog.String("role", x.who.Role), slog.String("token", x.who.Token),
 		slog.Int("status", x.status), slog.Int64("bytes", x.bytes), slog.Duration("took", took))
 }
 
@@ -173,6 +180,7 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		p = newProblem(http.StatusGatewayTimeout, codeTimeout, "the ledger did not answer in time; try again later")
 	}
+	x.code = p.Code
 	if p.Status >= http.StatusInternalServerError && ctx.Err() != context.Canceled { // whoever asked is still there
 		s.log.ErrorContext(ctx, "a request failed", "request", x.id, "code", p.Code, "error", err)
 	}

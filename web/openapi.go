@@ -157,7 +157,8 @@ func (s *Server) publishOpenAPI() {
 		panic("web: the OpenAPI document cannot be written: " + err.Error()) // a mistake in the routes
 	}
 	s.openAPI = append(document, '\n')
-	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		exchangeOf(r.Context()).operation = "openapi"
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(s.openAPI)
 	})

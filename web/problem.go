@@ -36,6 +36,8 @@ type Problem struct {
 	Detail  string `json:"detail,omitempty" doc:"A sentence that says what to do"`
 	Request string `json:"request,omitempty" doc:"The request's id, which the service's log has too"`
 
+	NotReady []Unready `json:"not_ready,omitempty" doc:"Of readiness: the parts that are not ready"`
+
 	wait int // seconds after which to ask again
 }
 
@@ -63,6 +65,7 @@ const (
 	codeAwaited       = "holders_awaited"
 	codeInternal      = "internal"
 	codeUnusableView  = "view_unusable"
+	codeNotReady      = "not_ready"
 )
 
 // statusRejected is the status of every [domain.Rejection], and of nothing else
@@ -95,6 +98,8 @@ var conditions = []condition{
 	{"store_unreachable", http.StatusServiceUnavailable, eventstore.ErrUnreachable},
 	{"key_missing", http.StatusInternalServerError, vault.ErrKeyMissing},
 	{"view_rebuilding", http.StatusServiceUnavailable, projections.ErrFolding},
+	{"view_behind", http.StatusServiceUnavailable, projections.ErrBehind},
+	{"no_rebuild", http.StatusNotFound, projections.ErrNoRebuild},
 	{"rebuild_busy", http.StatusConflict, projections.ErrRebuilding},
 	{"rebuild_stopped", http.StatusConflict, projections.ErrStopped},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrCorrupt},

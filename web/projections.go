@@ -28,6 +28,13 @@ func (s *Server) registerProjections() {
 			"Whoever hangs up stops the rebuild; what was built stays, and the next one goes on there. One that is under way already is joined.",
 	}, lineOf[workLine[projections.Rebuilt]], s.rebuild)
 
+	stream(s, huma.Operation{
+		OperationID: opWatchRebuild, Method: http.MethodGet, Path: "/v1/projections/{name}/rebuild", Tags: tags("Operation"),
+		Summary:     "Watch the rebuild of a projection that is under way",
+		Description: "Lines as those of the rebuild itself, whoever began it. Whoever hangs up stops nothing.",
+		Responses:   s.problems(http.StatusNotFound),
+	}, lineOf[workLine[projections.Rebuilt]], s.watchRebuild)
+
 	answer(s, huma.Operation{
 		OperationID: opStopRebuild, Method: http.MethodDelete, Path: "/v1/projections/{name}/rebuild", Tags: tags("Operation"),
 		Summary:     "Stop a projection's rebuild",
@@ -51,6 +58,18 @@ func (s *Server) rebuild(hctx huma.Context, in *rebuildInput) {
 	s.reading(hctx, func(ctx context.Context, out *lines) error {
 		return work(ctx, out, func(ctx context.Context, tell func(projections.Progress)) (projections.Rebuilt, error) {
 			return s.ledger.RebuildView(ctx, in.Name, projections.RebuildOptions{DryRun: in.DryRun, To: in.To}, tell)
+		})
+	})
+}
+
+type watchRebuildInput struct {
+	Name string `path:"name" doc:"Name of the projection" example:"counts"`
+}
+
+func (s *Server) watchRebuild(hctx huma.Context, in *watchRebuildInput) {
+	s.readingAt(s.followers, hctx, func(ctx context.Context, out *lines) error {
+		return work(ctx, out, func(ctx context.Context, tell func(projections.Progress)) (projections.Rebuilt, error) {
+			return s.ledger.WatchRebuild(ctx, in.Name, tell)
 		})
 	})
 }
@@ -121,6 +140,19 @@ func (c *Client) RebuildView(ctx context.Context, name string, o projections.Reb
 		query.Set("to", strconv.FormatUint(o.To, 10))
 	}
 	return await[projections.Rebuilt](ctx, c, request{method: http.MethodPost, path: path, query: query}, tell)
+}
+
+// WatchRebuild tells how far a rebuild is that is under way, as
+// [ledger.Ledger.WatchRebuild] does.
+func (c *Client) WatchRebuild(ctx context.Context, name string, tell func(projections.Progress)) (projections.Rebuilt, error) {
+	path, err := rebuildPath(name)
+	if err != nil {
+		return projections.Rebuilt{}, err
+	}
+	if tell == nil {
+		tell = func(projections.Progress) {}
+	}
+	return await[projections.Rebuilt](ctx, c, request{method: http.MethodGet, path: path}, tell)
 }
 
 // Rebuild folds views anew, as [ledger.Ledger.Rebuild] does.

@@ -24,6 +24,7 @@ func (s *Server) register() {
 			"A count has two days: the one it happened (as_of) and the one it was recorded (as_known).",
 	}, s.counts)
 
+	s.registerExplain()
 	s.registerPeople()
 	s.registerFreezes()
 	s.registerReversals()
@@ -70,11 +71,8 @@ func (s *Server) register() {
 		return intakeKey{s.ledger.Vault().IntakePublicKey()}, nil
 	})
 
-	answer(s, huma.Operation{
-		OperationID: opHealth, Method: http.MethodGet, Path: "/healthz", Tags: tags("Operation"),
-		Summary: "Whether the service answers and its ledger can be read",
-	}, s.health)
-
+	s.registerMetrics()
+	s.registerHealth()
 	s.publishOpenAPI()
 }
 
@@ -98,10 +96,18 @@ func answer[I, O any](s *Server, op huma.Operation, do func(context.Context, *I)
 
 // stream adds a route that answers with NDJSON, whose lines have the schema.
 func stream[I any](s *Server, op huma.Operation, line func(*Server) *huma.Schema, do func(huma.Context, *I)) {
-	op.Responses = map[string]*huma.Response{"200": {
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	answers := &huma.Response{
 		Description: "One JSON object a line. A stream that did not reach its end has a last line {\"problem\":{…}}.",
 		Content:     map[string]*huma.MediaType{ndjsonType: {Schema: line(s)}},
-	}}
+	}
+	if op.OperationID != opSubmit {
+		answers.Description += " For who accepts text/event-stream each line is the data of a server-sent event."
+		answers.Content[eventsType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	op.Responses["200"] = answers
 	op.BodyReadTimeout = -1
 	huma.Register(s.api, s.documented(op), func(_ context.Context, in *I) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(hctx huma.Context) { do(hctx, in) }}, nil

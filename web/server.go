@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"bahi/access"
 	"bahi/intake"
@@ -35,6 +36,8 @@ type Server struct {
 	readings  places // of the whole ledger
 	followers places // of its end
 	keys      *keys
+	metrics   *measures
+	readiness readiness
 
 	draining context.Context // done once the service is ending
 	drain    context.CancelFunc
@@ -48,6 +51,9 @@ type Config struct {
 
 	Quarantine *intake.Quarantine // nil: nothing is ever in it
 	Log        *slog.Logger       // nil: nothing is logged
+	Version    string             // of the program, for its metrics
+
+	Collectors []prometheus.Collector // further metrics, beside the server's and the ledger's own
 }
 
 // NewServer returns a server for a ledger.
@@ -61,6 +67,7 @@ func newServer(c Config, bounds limits) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.metrics = newMeasures(c, s.log)
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.register()
 	return s
@@ -110,7 +117,7 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, t *TLS) error
 		IdleTimeout:       s.limits.answer,
 		MaxHeaderBytes:    s.limits.headers,
 		ConnContext:       withFraming,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog:          serverLog(s.log),
 	}
 	failed := make(chan error, 1)
 	go func() {

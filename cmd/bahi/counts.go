@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
+	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
 )
@@ -56,7 +57,7 @@ can change a figure.`,
 					return err
 				}
 				if p.json {
-					result.AsKnown = toldKnown(result.AsKnown)
+					result.AsKnown = ledger.ToldKnown(result.AsKnown)
 					return p.print(result)
 				}
 				return p.printCounts(result, q.By)
@@ -136,16 +137,6 @@ func parseLast(s string) (time.Time, error) {
 		err = errTooEarly
 	}
 	return t, err
-}
-
-// toldKnown is how a time of knowledge is told: the end of a day to the second, as the
-// contract has it, and any other to the millisecond, so that whoever asks again with what
-// was told gets the same answer.
-func toldKnown(t time.Time) time.Time {
-	if t.Equal(domain.DayOf(t).End()) {
-		return t.Truncate(time.Second)
-	}
-	return t.Truncate(time.Millisecond)
 }
 
 // printCounts writes a table for people.

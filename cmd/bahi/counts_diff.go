@@ -15,16 +15,6 @@ import (
 	"bahi/vault"
 )
 
-// countsDiff is what changed between two states of knowledge.
-type countsDiff struct {
-	District domain.District `json:"district"`
-	AsOf     domain.Day      `json:"as_of"`
-	Since    time.Time       `json:"since"`
-	AsKnown  time.Time       `json:"as_known"`
-	projections.CountsChange
-	By []projections.CountsChange `json:"by,omitzero"`
-}
-
 func (p *program) countsDiffCommand() *cobra.Command {
 	var district, by, asOf, since, asKnown string
 	c := &cobra.Command{
@@ -49,7 +39,7 @@ that changed by the same, and the day on which a change is over.`,
 			if slices.Contains(after.By, projections.ByDayKnown) {
 				return usage("%w", errors.New("--by: a difference between two states of knowledge is split by day, not by day-known"))
 			}
-			return p.with(c.Context(), vault.RoleOfficer, func(d door) error { return p.diff(c.Context(), d, before, after) })
+			return p.with(c.Context(), vault.RoleOfficer, func(d door) error { return p.diff(c.Context(), d, before.AsKnown, after) })
 		},
 	}
 	p.ledgerFlags(c)
@@ -65,33 +55,24 @@ that changed by the same, and the day on which a change is over.`,
 	return c
 }
 
-func (p *program) diff(ctx context.Context, d door, before, after projections.CountsQuery) error {
-	is, err := d.Counts(ctx, after)
-	if err != nil {
-		return err
-	}
-	before.AsOf = is.AsOf
-	was, err := d.Counts(ctx, before)
-	if err != nil {
-		return err
-	}
-	if is.AsKnown.Before(was.AsKnown) {
+func (p *program) diff(ctx context.Context, d door, since time.Time, after projections.CountsQuery) error {
+	if !after.AsKnown.IsZero() && after.AsKnown.Before(since) {
 		return usage("--since is later than --as-known")
 	}
-	whole, rows := projections.Diff(was, is)
+	diff, err := d.DiffCounts(ctx, after, since)
+	if err != nil {
+		return err
+	}
 	if p.json {
-		if len(after.By) == 0 {
-			rows = nil
-		}
-		return p.print(countsDiff{is.District, is.AsOf, toldKnown(was.AsKnown), toldKnown(is.AsKnown), whole, rows})
+		return p.print(diff)
 	}
 	const layout = "2006-01-02 15:04"
-	fmt.Fprintf(p.stdout, "%s (%d), as of %s, as known %s and %s\n\n", domain.DistrictName(is.District), is.District, is.AsOf,
-		was.AsKnown.In(domain.IndianStandardTime).Format(layout), is.AsKnown.In(domain.IndianStandardTime).Format(layout))
-	for _, line := range changes(rows, after.By, is.AsOf) {
+	fmt.Fprintf(p.stdout, "%s (%d), as of %s, as known %s and %s\n\n", domain.DistrictName(diff.District), diff.District, diff.AsOf,
+		diff.Since.In(domain.IndianStandardTime).Format(layout), diff.AsKnown.In(domain.IndianStandardTime).Format(layout))
+	for _, line := range changes(diff.By, after.By, diff.AsOf) {
 		fmt.Fprintln(p.stdout, line)
 	}
-	_, err = fmt.Fprintf(p.stdout, "all: %s\n", moved(whole.Figures))
+	_, err = fmt.Fprintf(p.stdout, "all: %s\n", moved(diff.Figures))
 	return err
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,11 +14,6 @@ import (
 	"bahi/projections"
 	"bahi/vault"
 )
-
-// explainer is a door that tells which commits moved a figure.
-type explainer interface {
-	Explain(ctx context.Context, q projections.ExplainQuery, tell func(projections.Movement) error) error
-}
 
 func (p *program) countsExplainCommand() *cobra.Command {
 	var district, day, asKnown string
@@ -39,11 +33,7 @@ how much it moved which figure. Together they are the new part of that day's row
 			}
 			q := projections.ExplainQuery{District: counts.District, Day: counts.AsOf, AsKnown: counts.AsKnown}
 			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
-				x, ok := d.(explainer)
-				if !ok {
-					return errors.New("the commits are told only to whoever opens the ledger itself: give --data where no service runs")
-				}
-				return p.explain(c.Context(), x, q)
+				return p.explain(c.Context(), d, q)
 			})
 		},
 	}
@@ -58,12 +48,12 @@ how much it moved which figure. Together they are the new part of that day's row
 	return c
 }
 
-func (p *program) explain(ctx context.Context, x explainer, q projections.ExplainQuery) error {
+func (p *program) explain(ctx context.Context, d door, q projections.ExplainQuery) error {
 	var sum projections.Figures
 	if !p.json {
 		fmt.Fprintf(p.stdout, "%s (%d), what happened on %s\n\n", domain.DistrictName(q.District), q.District, q.Day)
 	}
-	err := x.Explain(ctx, q, func(m projections.Movement) error {
+	err := d.Explain(ctx, q, func(m projections.Movement) error {
 		sum = sum.Plus(m.Figures)
 		if p.json {
 			m.Recorded = m.Recorded.Truncate(time.Second)
@@ -73,7 +63,11 @@ func (p *program) explain(ctx context.Context, x explainer, q projections.Explai
 		for _, kind := range slices.Sorted(maps.Keys(m.Events)) {
 			kinds = append(kinds, fmt.Sprintf("%d %s", m.Events[kind], kind))
 		}
-		_, err := fmt.Fprintf(p.stdout, "commit %-8d %s  %s: %s\n", m.Commit, m.Recorded.Format("2006-01-02 15:04"), strings.Join(kinds, ", "), moved(m.Figures))
+		of := fmt.Sprintf("commit %-8d %s", m.Commit, m.Recorded.Format("2006-01-02 15:04"))
+		if m.Commit == 0 {
+			of = "recorded " + m.RecordedDay.String()
+		}
+		_, err := fmt.Fprintf(p.stdout, "%s  %s: %s\n", of, strings.Join(kinds, ", "), moved(m.Figures))
 		return err
 	})
 	if err != nil || p.json {

@@ -29,6 +29,8 @@ import (
 type door interface {
 	Submit(context.Context, []domain.Submission) ([]domain.Verdict, error)
 	Counts(context.Context, projections.CountsQuery) (projections.CountsResult, error)
+	Explain(ctx context.Context, q projections.ExplainQuery, tell func(projections.Movement) error) error
+	DiffCounts(ctx context.Context, q projections.CountsQuery, since time.Time) (ledger.CountsDiff, error)
 	Person(ctx context.Context, number domain.Reference, reader ledger.Reader) (ledger.PersonDetails, error)
 	Freeze(context.Context, domain.Freeze) (ledger.FreezeReceipt, error)
 	PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]ledger.PendingReversal, error)
