@@ -1,6 +1,6 @@
 # Bahi. `make` lists the targets; everything needs only Go, git and a C compiler.
 
-.PHONY: help build test race races lint generate bench demo fuzz cuts ci
+.PHONY: help build test race races lint generate bench curve demo fuzz cuts ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,12 @@ cuts: ## a centre's link cut 5,000 times under load, with restarts of both sides
 
 bench: ## the project's own figures beside raw JetStream and Pebble
 	go run ./cmd/bahi bench
+
+CURVE ?= 100000 1000000 10000000
+
+curve: ## what an event costs in ledgers of 10^5, 10^6 and 10^7; CURVE=50000000 for another
+	@go build -o bahi ./cmd/bahi
+	@for n in $(CURVE); do ./bahi bench --json --rounds 1 --events $$n --only append_bundles,rebuild_counts,rebuild_people,verify || exit 1; done
 
 demo: ## the story of Muzaffarpur, in under a minute
 	go run ./cmd/bahi demo
