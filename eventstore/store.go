@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -30,6 +31,8 @@ type Config struct {
 	URL         string // an external NATS server, or several with commas between them
 	Credentials string // a file for URL that [SignIn] takes; empty for none
 	Replicas    int    // of the streams, when URL is a cluster; 0 means 1
+
+	Log *slog.Logger // of what goes wrong with connections and nobody is told of; nil: nothing is logged
 }
 
 // Store is the ledger: the streams LEDGER, of commits, and AUDIT, of who read a
@@ -117,6 +120,7 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 		nats.Timeout(connectTimeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(time.Second),
+		nats.ErrorHandler(s.trouble(name)),
 		nats.ReconnectBufSize(-1), // what cannot be sent now fails now, rather than be sent when nobody waits for it
 	}
 	address := s.config.URL
@@ -135,6 +139,18 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 		return nil, fmt.Errorf("%s: %w: %w", redacted(s.config.URL), ErrUnreachable, err)
 	}
 	return nc, nil
+}
+
+// trouble logs what goes wrong with a connection beside any call. Without it the client
+// would print it, with subjects, which name centres.
+func (s *Store) trouble(name string) nats.ErrHandler {
+	return func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if s.config.Log == nil || err == nil {
+			return
+		}
+		what, _, _ := strings.Cut(err.Error(), "\"")
+		s.config.Log.Warn("trouble with a connection to NATS", "connection", name, "about", strings.TrimSpace(what))
+	}
 }
 
 // redacted returns addresses without the passwords that may stand in them.

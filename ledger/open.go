@@ -197,6 +197,7 @@ func (l *Ledger) openParts(ctx context.Context) error {
 		URL:         l.config.NATS,
 		Credentials: l.config.NATSCredentials,
 		Listen:      l.config.ListenNATS,
+		Log:         l.log,
 
 		ListenCertificate: l.config.ListenNATSCertificate,
 		ListenKey:         l.config.ListenNATSKey,

@@ -42,7 +42,10 @@ An address that other machines reach is served with TLS, from --tls-cert and
 --tls-key, which are read again when they change; or, with --plain-http, without,
 behind a proxy that ends TLS. With TLS a registered centre may show its client
 certificate instead of a token; with --client-ca it has to be signed by one of
-those authorities.`,
+those authorities.
+
+With --metrics, GET /metrics answers at an address of its own without a token; at
+--listen it takes an operator's. /healthz and /readyz answer anybody.`,
 		Example: `  bahi serve --data ./ledger
   bahi serve --data ./ledger --listen 127.0.0.1:9000 --listen-nats 127.0.0.1:4222
   bahi serve --data ./ledger --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
@@ -63,6 +66,7 @@ those authorities.`,
 	f.BoolVar(&at.plainNATS, "plain-nats", false, "take bundles of other machines without TLS: a tunnel or a network of its own encrypts")
 	f.StringVar(&at.natsCertificate, "nats-tls-cert", "", "PEM file with the certificate of --listen-nats")
 	f.StringVar(&at.natsKey, "nats-tls-key", "", "PEM file with the private key of --nats-tls-cert")
+	f.StringVar(&at.metrics, "metrics", "", "address at which Prometheus asks for metrics, without a token (default: none)")
 	f.IntVar(&p.readsPerDay, "reads-per-day", readsPerDay(), "how many people's details one officer may open in a day; the variable BAHI_READS_PER_DAY sets it, too")
 	p.sandboxFlag(c)
 	return c
@@ -73,11 +77,12 @@ type doors struct {
 	http, certificate, key, clientCA string
 	plain, plainNATS                 bool
 	nats, natsCertificate, natsKey   string
+	metrics                          string
 }
 
 // check refuses what would let others listen in.
 func (d doors) check() error {
-	for _, address := range []struct{ flag, is string }{{"--listen", d.http}, {"--listen-nats", d.nats}} {
+	for _, address := range []struct{ flag, is string }{{"--listen", d.http}, {"--listen-nats", d.nats}, {"--metrics", d.metrics}} {
 		if _, _, err := net.SplitHostPort(address.is); err != nil && address.is != "" {
 			return usage("%s: an address is host:port, such as 127.0.0.1:8080", address.flag)
 		}
@@ -93,6 +98,8 @@ func (d doors) check() error {
 		return usage("--plain-http and --tls-cert exclude one another")
 	case d.plainNATS && d.natsCertificate != "":
 		return usage("--plain-nats and --nats-tls-cert exclude one another")
+	case d.metrics != "" && !loopback(d.metrics) && !d.plain:
+		return usage("--metrics is an address that other machines reach, and is served without TLS and without a token; take one of this machine's own, or add --plain-http when nobody but Prometheus reaches it")
 	case d.nats != "" && (!loopback(d.nats) || d.nats[0] == ':') && d.natsCertificate == "" && !d.plainNATS:
 		return usage("--listen-nats is an address that other machines reach, and whoever is on the way could speak in a centre's connection; give --nats-tls-cert and --nats-tls-key, or --plain-nats when something else encrypts")
 	case !d.local() && d.certificate == "" && !d.plain:
@@ -165,7 +172,9 @@ func (p *program) serve(ctx context.Context, at doors) (err error) {
 	if err != nil {
 		return err
 	}
-	server := web.NewServer(web.Config{Ledger: l, Access: who, Quarantine: quarantine, Log: log})
+	server := web.NewServer(web.Config{
+		Ledger: l, Access: who, Quarantine: quarantine, Log: log, Version: version(), Collectors: door.Collectors(),
+	})
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -207,6 +216,14 @@ func (p *program) openHTTP(ctx context.Context, server *web.Server, at doors, lo
 	listener, err := web.Listen(at.http)
 	if err != nil {
 		return nil, "", err
+	}
+	if at.metrics != "" {
+		scraped, err := web.Listen(at.metrics)
+		if err != nil {
+			return nil, "", errors.Join(err, listener.Close())
+		}
+		log.Info("metrics are told", "address", scraped.Addr().String())
+		parts = append(parts, func() error { return server.ServeMetrics(ctx, scraped) })
 	}
 	url = "http://" + listener.Addr().String()
 	own := url
