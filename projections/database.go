@@ -331,7 +331,13 @@ func (db *database) apply(rows *pebble.Batch) error {
 	if err := db.drain(); err != nil {
 		return err
 	}
-	err := db.Apply(rows, pebble.NoSync)
+	write := func() error { return db.Apply(rows, pebble.NoSync) }
+	err := error(nil)
+	if db.memory != nil {
+		err = db.memory.below.with(keysOf(rows), write)
+	} else {
+		err = write()
+	}
 	db.lookup.forget()
 	if err != nil {
 		return fmt.Errorf("write the view %s: %w", db.view, err)
@@ -376,6 +382,7 @@ func (db *database) close() error {
 // discard closes without flushing.
 func (db *database) discard() error {
 	if db.memory != nil {
+		db.memory.below.stop()
 		db.memory.done.Wait()
 	}
 	if db.sorter != nil {

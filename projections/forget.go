@@ -89,6 +89,7 @@ func (r *registerRows) purge(ctx context.Context, folding locker, freezes ...dom
 	if err := r.rewriteSpans(ctx, spans); err != nil {
 		return p, err
 	}
+	r.memory.below.release()
 	found, err := search(r.fs, r.dir, needles)
 	if err != nil {
 		return p, err

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/sstable"
 
@@ -96,6 +97,15 @@ func (l *layer) put(k memoryKey, kind rowKind, value []byte) {
 	l.values = append(l.values, value...)
 }
 
+// keys yields the keys of all rows.
+func (l *layer) keys(yield func([]byte) bool) {
+	for i := range l.rows {
+		if !yield(l.rows[i].key.key()) {
+			return
+		}
+	}
+}
+
 // value returns what the layer says of a key, whose hash is given.
 func (l *layer) value(k memoryKey, hash uint64) (value []byte, kind rowKind, here bool) {
 	if l == nil || !l.seen.may(hash) {
@@ -163,8 +173,8 @@ type keyFilter struct {
 	shift uint8 // of a hash, for the word
 }
 
-// newKeyFilter returns a filter of 16 bits a row, of which each sets two: one in
-// fifty is taken for one that is there.
+// newKeyFilter returns a filter of 16 bits a row, of which each sets four in one
+// word: fewer than one in a hundred are taken for one that is there.
 func newKeyFilter(rows int) keyFilter {
 	size := bits.Len(uint(max(rows, 4) / 4))
 	return keyFilter{words: make([]uint64, 1<<size), shift: uint8(64 - size)}
@@ -173,7 +183,16 @@ func newKeyFilter(rows int) keyFilter {
 func (f keyFilter) add(hash uint64)      { f.words[hash>>f.shift] |= bitsOf(hash) }
 func (f keyFilter) may(hash uint64) bool { return f.words[hash>>f.shift]&bitsOf(hash) == bitsOf(hash) }
 
-func bitsOf(hash uint64) uint64 { return 1<<(hash&63) | 1<<(hash>>6&63) }
+// addShared and mayShared are add and may of a filter that somebody else may be
+// adding to.
+func (f keyFilter) addShared(hash uint64) { atomic.OrUint64(&f.words[hash>>f.shift], bitsOf(hash)) }
+func (f keyFilter) mayShared(hash uint64) bool {
+	return atomic.LoadUint64(&f.words[hash>>f.shift])&bitsOf(hash) == bitsOf(hash)
+}
+
+func bitsOf(hash uint64) uint64 {
+	return 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63)
+}
 
 // hash is made of a key's last bytes, which of tokens are as good as random.
 func (k *memoryKey) hash() uint64 {

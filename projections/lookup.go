@@ -74,11 +74,11 @@ func (db *database) find(key []byte, with func(value []byte) error) error {
 		return nil
 	}
 	if !here && !also {
-		return db.findWritten(key, with)
+		return db.findBelow(key, hash, with)
 	}
 	merged := joined(before, newest)
 	found := false
-	err := db.findWritten(key, func(value []byte) error {
+	err := db.findBelow(key, hash, func(value []byte) error {
 		found = true
 		return with(joined(value, merged))
 	})
@@ -86,6 +86,18 @@ func (db *database) find(key []byte, with func(value []byte) error) error {
 		err = with(merged)
 	}
 	return err
+}
+
+// findBelow is findWritten for keys of which it may be known that nobody has them.
+func (db *database) findBelow(key []byte, hash uint64, with func(value []byte) error) error {
+	p := &db.memory.below
+	if !p.may(hash) {
+		return nil
+	}
+	if p.chain.Load() == nil {
+		p.missed(db)
+	}
+	return db.findWritten(key, with)
 }
 
 // joined is what Pebble makes of merged values: one behind the other.

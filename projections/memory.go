@@ -13,6 +13,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// layers is how many times the memory of a memtable a layer takes: the larger it is,
+// the fewer times a row is written again.
+const layers = 4
+
 // memory holds the newest rows of a view until there are enough of them for a
 // table: they are sorted then, written as one, and given to Pebble whole. The
 // register's keys are tokens, so that every row put into Pebble's own memtable
@@ -28,6 +32,8 @@ type memory struct {
 	newest  *layer
 	leaving *layer // is being written, or could not be
 	spare   *layer // has been written
+
+	below presence // of what Pebble has
 
 	writing sync.Mutex // one layer is written at a time
 	done    sync.WaitGroup
@@ -144,7 +150,7 @@ func (db *database) ingest(l *layer) error {
 	if err := closing(table, l.write(table)); err != nil {
 		return err
 	}
-	return db.Ingest(context.Background(), []string{path})
+	return db.memory.below.with(l.keys, func() error { return db.Ingest(context.Background(), []string{path}) })
 }
 
 // removeNewTable removes what a crash has left.

@@ -101,7 +101,7 @@ func only(options []Options) Options {
 }
 
 func loadRegister(db *database, keys Keys, options Options) (*registerRows, error) {
-	db.memory = newMemory(int(options.MemTableBytes / rowMemory))
+	db.memory = newMemory(int(layers * options.MemTableBytes / rowMemory))
 	r := &registerRows{
 		database: db,
 		keys:     keys,
