@@ -244,14 +244,13 @@ func columnsBy(column func(field string) string) *columns {
 	return c
 }
 
-// named returns a rejection by the ledger with the record's own name of the
-// field.
-func (c *columns) named(r *domain.Rejection) *domain.Rejection {
-	n := slices.Index(namedFields[:], r.Field)
-	if n < 0 || shownPath(c[n]) == "" {
-		return r
-	}
+// named returns a rejection by the ledger with the record's own name of the field,
+// and the element of its list that the record is.
+func (c *columns) named(r *domain.Rejection, element string) *domain.Rejection {
 	own := *r
-	own.Field = shownPath(c[n])
+	if n := slices.Index(namedFields[:], r.Field); n >= 0 && shownPath(c[n]) != "" {
+		own.Field = shownPath(c[n])
+	}
+	own.Field = joined(element, own.Field)
 	return &own
 }

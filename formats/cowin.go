@@ -36,7 +36,7 @@ func (o Options) calls(rec record) []Item {
 		return []Item{rec.refused(rejection(domain.CodeUnknownType, "", "the record is neither a body of register nor of vaccinate"))}
 	}
 	var items []Item
-	c := call{options: o, line: rec.line, register: register, vaccinate: vaccinate}
+	c := call{options: o, place: rec.place, register: register, vaccinate: vaccinate}
 	c.number, c.wrongNumber = readReference(vaccinate.at("beneficiary_reference_id").text())
 	if register.is() {
 		items = append(items, c.registration())
@@ -57,8 +57,8 @@ func (o Options) calls(rec record) []Item {
 
 // call is a pair of bodies, or one of them with the other empty.
 type call struct {
+	place
 	options             Options
-	line                int
 	register, vaccinate *node
 
 	number      domain.Reference // beneficiary_reference_id
@@ -94,7 +94,7 @@ func (c *call) wrong() *domain.Rejection {
 // registration makes an item of the body of register. The register calls people
 // by their photo ID: the portal's own number comes only with its answer.
 func (c *call) registration() Item {
-	item, n, reject := Item{Line: c.line, Foreign: true}, c.register, c.wrong()
+	item, n, reject := c.item(), c.register, c.wrong()
 	birthYear, sex, mobile := cellOf(n.at("birth_year")), cellOf(n.at("gender_id")), cellOf(n.at("mobile_number"))
 	kind, number := cellOf(n.at("photo_id_type")), cellOf(n.at("photo_id_number"))
 	s := domain.Registration{
@@ -130,7 +130,7 @@ func (c *call) registration() Item {
 
 // dose makes an item of the body of vaccinate.
 func (c *call) dose() Item {
-	item, n, reject := Item{Line: c.line, Foreign: true}, c.vaccinate, c.wrong()
+	item, n, reject := c.item(), c.vaccinate, c.wrong()
 	number, vaccine := cellOf(n.at("dose")), cellOf(n.at("vaccine"))
 	s := domain.DoseGiven{
 		Person:   c.number,

@@ -65,7 +65,7 @@ func (o Options) certificate(rec record) []Item {
 	for _, x := range cells {
 		x.cell.column, x.cell.text = x.node.path(), x.node.text()
 	}
-	registration, dose := Item{Line: rec.line, Foreign: true}, Item{Line: rec.line, Foreign: true}
+	registration, dose := rec.item(), rec.item()
 	r, whyNoRegistration, d, whyNoDose := c.submissions(o)
 	if twice, found := root.twice(); found {
 		return []Item{rec.refused(twiceThere(twice))}

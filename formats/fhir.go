@@ -31,7 +31,7 @@ const maxBundleBytes = 8 << 20
 func ReadFHIR(r io.Reader, o Options) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		give := func(items []Item) bool {
-			return !slices.ContainsFunc(items, func(i Item) bool { return !yield(i, nil) })
+			return !slices.ContainsFunc(items, func(i Item) bool { return !yield(i.placed(), nil) })
 		}
 		b := bundle{options: o}
 		for rec, err := range records(r, "entry", isRecordOfFHIR) {
@@ -45,7 +45,7 @@ func ReadFHIR(r io.Reader, o Options) iter.Seq2[Item, error] {
 				if !give(b.items()) {
 					return
 				}
-				b = bundle{options: o, list: rec.list, line: rec.line}
+				b = bundle{options: o, list: rec.list, place: place{line: rec.line}}
 			}
 			if !give(b.add(rec)) {
 				return
@@ -74,9 +74,9 @@ func isRecordOfFHIR(text string, inBundle bool) bool {
 
 // bundle is a Bundle on its way to submissions, or a resource alone.
 type bundle struct {
+	place
 	options   Options
 	list      int // which list of the input it is; 0 of a resource alone
-	line      int
 	resources []*resource
 	size      int      // of their text
 	full      bool     // it has more than is read
@@ -87,8 +87,8 @@ type bundle struct {
 // resource is a resource that is of use.
 type resource struct {
 	*node
+	place
 	kind    string
-	line    int
 	fullURL string // as its Bundle calls it
 
 	patient *resource // of an Immunization, where it is there
@@ -100,19 +100,19 @@ type resource struct {
 // add takes a record into the Bundle, and answers what will be no submission.
 func (b *bundle) add(rec record) []Item {
 	if rec.reject != nil {
-		return b.refuse(rec.line, rec.reject)
+		return b.refuse(rec.place, rec.reject)
 	}
 	root := openRecord(rec.text)
 	if rec.closes {
-		b.line = rec.line
+		b.place = rec.place
 		return b.close(root)
 	}
-	res := &resource{node: root, line: rec.line}
+	res := &resource{node: root, place: rec.place}
 	if within := root.at("resource"); within.is() {
 		res.node, res.fullURL = &node{value: within.value}, root.at("fullUrl").text()
 	}
 	if twice, found := root.twice(); found {
-		return b.refuse(rec.line, twiceThere(twice))
+		return b.refuse(rec.place, twiceThere(twice))
 	}
 	res.kind = res.node.at("resourceType").text()
 	switch res.kind {
@@ -133,24 +133,24 @@ func (b *bundle) add(rec record) []Item {
 func (b *bundle) passOver(res *resource, method string) []Item {
 	switch {
 	case method == "DELETE":
-		return b.refuse(res.line, rejection(domain.CodeNotSupported, "request.method",
+		return b.refuse(res.place, rejection(domain.CodeNotSupported, "request.method",
 			"nothing is deleted; an Immunization is withdrawn by its status entered-in-error"))
 	case b.list != 0 && (res.kind == "Bundle" || res.node.at("entry").is()):
-		return b.refuse(res.line, rejection(domain.CodeNotSupported, "resource", "a Bundle within a Bundle is not read; send it by itself"))
+		return b.refuse(res.place, rejection(domain.CodeNotSupported, "resource", "a Bundle within a Bundle is not read; send it by itself"))
 	case b.list != 0:
 		drop(&b.others, cmp.Or(res.kind, "entry"))
 		return nil
 	case res.kind == "":
-		return b.refuse(res.line, rejection(domain.CodeUnknownType, "resourceType", "the record is no resource of FHIR"))
+		return b.refuse(res.place, rejection(domain.CodeUnknownType, "resourceType", "the record is no resource of FHIR"))
 	}
-	return b.refuse(res.line, rejection(domain.CodeNotSupported, "resourceType", "of resources that stand alone, Immunization and Patient are read"))
+	return b.refuse(res.place, rejection(domain.CodeNotSupported, "resourceType", "of resources that stand alone, Immunization and Patient are read"))
 }
 
 // close takes the members of the Bundle beside its entries.
 func (b *bundle) close(root *node) []Item {
 	kind := root.at("type").text()
 	if twice, found := root.twice(); found {
-		return append(b.refuse(b.line, twiceThere(twice)), b.refuseAll(twiceThere(twice))...)
+		return append(b.refuse(b.place, twiceThere(twice)), b.refuseAll(twiceThere(twice))...)
 	}
 	switch kind {
 	case "", "collection", "transaction", "batch", "message", "document", "searchset":
@@ -159,9 +159,11 @@ func (b *bundle) close(root *node) []Item {
 	return b.refuseAll(rejection(domain.CodeNotSupported, "type", "a Bundle of this type tells of earlier states or of answers, and is not read"))
 }
 
-func (b *bundle) refuse(line int, reject *domain.Rejection) []Item {
+func (b *bundle) refuse(at place, reject *domain.Rejection) []Item {
 	b.answered = true
-	return []Item{{Line: line, Foreign: true, Reject: reject}}
+	item := at.item()
+	item.Reject = reject
+	return []Item{item}
 }
 
 // refuseAll answers what would have become submissions.
@@ -169,7 +171,11 @@ func (b *bundle) refuseAll(reject *domain.Rejection) []Item {
 	var items []Item
 	for _, res := range b.resources {
 		if res.kind == "Immunization" || res.kind == "Patient" {
-			items = append(items, b.refuse(res.line, reject)...)
+			at := res.place
+			if reject.Field != "" {
+				at.element = b.element
+			}
+			items = append(items, b.refuse(at, reject)...)
 		}
 	}
 	b.resources = nil
@@ -199,7 +205,7 @@ func (b *bundle) items() []Item {
 			drop(&items[0].Dropped, kind)
 		}
 	case b.list != 0 && !b.answered:
-		return b.refuse(b.line, rejection(domain.CodeNotSupported, "entry", "the Bundle has neither an Immunization nor a Patient"))
+		return b.refuse(b.place, rejection(domain.CodeNotSupported, "entry", "the Bundle has neither an Immunization nor a Patient"))
 	}
 	return items
 }
@@ -256,7 +262,7 @@ func contained(from *resource, kind, id string) *resource {
 	for _, n := range from.node.at("contained").each() {
 		if n.at("resourceType").peek() == kind && n.at("id").peek() == id {
 			n.taken = true
-			res := &resource{node: &node{value: n.value}, kind: kind, line: from.line}
+			res := &resource{node: &node{value: n.value}, kind: kind, place: from.place}
 			res.node.at("resourceType").taken, res.node.at("id").taken = true, true
 			return res
 		}

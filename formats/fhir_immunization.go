@@ -16,7 +16,7 @@ var (
 
 // immunization makes an item of an Immunization.
 func (b *bundle) immunization(res *resource) Item {
-	item, n := Item{Line: res.line, Foreign: true}, res.node
+	item, n := res.item(), res.node
 	var reject *domain.Rejection
 	status := cellOf(n.at("status"))
 	stands := read(&status, &reject, readImmunizationStatus)

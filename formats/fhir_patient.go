@@ -128,7 +128,7 @@ func photoIDKind(i *node) (string, bool) {
 
 // registration makes an item of a Patient, whom whose has named.
 func (b *bundle) registration(p *resource) Item {
-	item := Item{Line: p.line, Foreign: true}
+	item := p.item()
 	n := p.node
 	var reject *domain.Rejection
 	if p.who.rank > 0 { // who is nobody has no photo ID either, which says it better

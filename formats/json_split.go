@@ -18,8 +18,8 @@ const MaxRecord = 256 << 10
 // record is one JSON object of an input, or the reason why there is none where
 // one should stand.
 type record struct {
+	place
 	text   string
-	line   int // where it begins, from 1
 	reject *domain.Rejection
 
 	// Of the elements of a list that are records themselves: which list it is,
@@ -39,6 +39,9 @@ type record struct {
 // part of the broken one can (see [splitter.between]), or anything that begins a
 // line no deeper indented than the broken record's own. The broken record is
 // reported once, with its line. What stands within it is never given.
+//
+// An element of a list that is whole and no object is broken by itself: it takes
+// nothing with it.
 //
 // It holds one record in memory. What it looks at in vain is bounded by what it
 // has stepped over.
@@ -70,7 +73,9 @@ type splitter struct {
 	open   int    // lists of the top level that are open
 	lists  int    // lists within objects, so far
 	head   string // of the object whose list is open: all before its elements
-	headAt int    // the line of that object
+	headAt place  // of that object
+
+	outer, inner numbering // of the elements of the top level's list, and of that within the object
 }
 
 // records splits an input. When reading fails, the last pair carries the error
@@ -107,7 +112,7 @@ func readRecords(r io.Reader, looks func(string) bool, read func(record) []Item)
 				items = read(rec)
 			}
 			for _, item := range items {
-				if !yield(item, nil) {
+				if !yield(item.placed(), nil) {
 					return
 				}
 			}
@@ -117,7 +122,9 @@ func readRecords(r io.Reader, looks func(string) bool, read func(record) []Item)
 
 // refused is the item of a record that is no submission.
 func (r record) refused(reject *domain.Rejection) Item {
-	return Item{Line: r.line, Foreign: true, Reject: reject}
+	item := r.item()
+	item.Reject = reject
+	return item
 }
 
 // next returns the next record, and false at the end of the input.
@@ -139,8 +146,10 @@ func (s *splitter) next() (record, bool) {
 			rec, found = s.object()
 		case strings.IndexByte(blanks+",", c) >= 0, s.lost:
 			s.take(1)
-		case c == '[':
-			s.open++
+		case c == '[' && s.head == "":
+			if s.open++; s.open == 1 {
+				s.outer = numbering{}
+			}
 			s.take(1)
 		case c == ']' && s.head != "":
 			rec, found = s.tail()
@@ -148,8 +157,7 @@ func (s *splitter) next() (record, bool) {
 			s.open--
 			s.take(1)
 		default:
-			rec, found = s.broken(rejection(domain.CodeBadJSON, "", "what stands here is not a JSON object")), true
-			s.take(1)
+			rec, found = s.noObject(), true
 		}
 		if found {
 			return rec, true
@@ -162,7 +170,9 @@ func (s *splitter) end() (record, bool) {
 	if s.ended != io.EOF || s.lost || s.open == 0 && s.head == "" {
 		return record{}, false
 	}
-	return s.broken(rejection(domain.CodeBadJSON, "", "the input ends within a list; it was cut off: send the whole of it")), true
+	rec := s.broken(rejection(domain.CodeBadJSON, "", "the input ends within a list; it was cut off: send the whole of it"))
+	rec.element = s.headAt.element
+	return rec, true
 }
 
 // object takes the object that begins here or, if it is broken, its first brace.
@@ -172,8 +182,8 @@ func (s *splitter) object() (record, bool) {
 		list = ""
 	}
 	s.anew = false
-	text, end, reject := s.scan("{", list)
-	rec := record{text: text, line: s.line}
+	text, end, reject := s.scan(func(o *scanner) scanEnd { return o.members("{", list) })
+	rec := record{place: s.here(), text: text}
 	if s.head != "" {
 		rec.list = s.lists
 	}
@@ -185,10 +195,12 @@ func (s *splitter) object() (record, bool) {
 		return rec, !wasLost
 	case end == objectClosed:
 		s.take(len(text))
+		s.numbers().next++
 		s.lost = wasLost && !s.looks(text, s.head != "")
 		return rec.checked(), !s.lost
 	case end == listOpened:
-		s.head, s.headAt = text, s.line
+		s.numbers().next++
+		s.head, s.headAt, s.inner = text, rec.place, numbering{}
 		s.lists++
 		s.lost = false
 	}
@@ -198,11 +210,12 @@ func (s *splitter) object() (record, bool) {
 
 // tail takes the rest of the object whose list ends here.
 func (s *splitter) tail() (record, bool) {
-	text, end, reject := s.scan("]", "")
-	rec := record{text: s.head + text, line: s.headAt, list: s.lists, closes: true}
+	text, end, reject := s.scan(func(o *scanner) scanEnd { return o.members("]", "") })
+	rec := record{place: s.headAt, text: s.head + text, list: s.lists, closes: true}
 	switch {
 	case reject != nil:
 		rec = s.broken(reject)
+		rec.element = s.headAt.element
 		s.take(1)
 	case end == objectClosed:
 		s.take(len(text))
@@ -231,10 +244,11 @@ func (s *splitter) broken(reject *domain.Rejection) record {
 		s.lostFlat = strings.Trim(first, blanks) == "{" && indent <= s.indent
 		s.nest, s.deeper = s.nest[:0], 0
 	}
-	rec := record{line: s.line, reject: reject}
+	rec := record{place: s.here(), reject: reject}
 	if s.head != "" {
 		rec.list = s.lists
 	}
+	s.numbers().lost = true
 	return rec
 }
 
@@ -244,15 +258,14 @@ type scanEnd uint8
 const (
 	objectClosed scanEnd = iota + 1
 	listOpened           // after the bracket of the list that was looked for
+	valueEnded           // before what follows a value that is no object
 )
 
-// scan reads members of an object from its opening brace or, after the end of
-// its list, from that bracket, up to its closing brace or the opening bracket of
-// the member list. It takes nothing. Text is looked at in pieces that double, so
+// scan reads what begins here to its end. It takes nothing. Text is looked at in pieces that double, so
 // that neither a small record costs a copy of all that is read, nor a large one
-// is looked at often. When the reader fails within the object, there is neither
-// an end nor a rejection, and nothing left to take.
-func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) {
+// is looked at often. When the reader fails within it, there is neither an end nor a
+// rejection, and nothing left to take.
+func (s *splitter) scan(read func(*scanner) scanEnd) (string, scanEnd, *domain.Rejection) {
 	n := s.usual
 	if s.lost { // most of what is tried now is no record, and shows it soon
 		n = 128
@@ -261,7 +274,7 @@ func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) 
 		rest := s.buf[s.from:]
 		text := string(rest[:min(n, MaxRecord, len(rest))])
 		scan := foreignScanner(text)
-		if end := scan.members(from, list); end != 0 {
+		if end := read(&scan); end != 0 {
 			s.usual = min(max(2*scan.at, 512), 16<<10)
 			return text[:scan.at], end, nil
 		}
@@ -285,8 +298,9 @@ func (s *splitter) scan(from, list string) (string, scanEnd, *domain.Rejection) 
 	}
 }
 
-// members reads members of an object as [splitter.scan] says, and returns 0 when
-// it is none.
+// members reads members of an object from its opening brace or, after the end of
+// its list, from that bracket, up to its closing brace or the opening bracket of
+// the member list. It returns 0 when there is none.
 func (s *scanner) members(from, list string) scanEnd {
 	if !s.take(from[0]) {
 		return 0

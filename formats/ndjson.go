@@ -27,6 +27,25 @@ type Item struct {
 	Foreign    bool     // of a foreign format: the id is not the sender's, who knows the line
 
 	columns *columns // of a foreign submission
+	element string   // of the source's list, when it stands in one
+}
+
+// placed names in the rejection of an item the element that it is about.
+func (i Item) placed() Item {
+	if i.Reject != nil && i.element != "" {
+		r := *i.Reject
+		r.Field = joined(i.element, r.Field)
+		i.Reject = &r
+	}
+	return i
+}
+
+// joined joins two parts of a path, of which one may be empty.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "." + b
 }
 
 // Verdict returns v as the answer to this item: with its id or, when the sender
@@ -38,7 +57,7 @@ func (i Item) Verdict(v domain.Verdict) domain.Verdict {
 		v.Line = i.Line
 	}
 	if v.Reject != nil && i.columns != nil {
-		v.Reject = i.columns.named(v.Reject)
+		v.Reject = i.columns.named(v.Reject, i.element)
 	}
 	return v
 }
