@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,7 @@ func (b *beside[R]) foretold(orders []eventstore.Commit) error {
 func (b *beside[R]) fold(ctx context.Context, from Ledger, through uint64, tell func(done, entries uint64)) error {
 	return foldThrough(ctx, from, b.at.Load(), through, func(ctx context.Context, commits ...eventstore.Commit) error {
 		return b.work(func() error {
-			if err := b.rows.base().follows(commits); err != nil {
+			if err := cmp.Or(b.rows.base().follows(commits), b.rows.base().room(0)); err != nil {
 				return err
 			}
 			if err := b.rows.fold(ctx, commits); err != nil {

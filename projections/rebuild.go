@@ -123,8 +123,12 @@ func (g *generations[T, R]) begin(ctx context.Context, from Ledger, out *Rebuilt
 	return b, g.foretell(ctx, from, b, head)
 }
 
-// beside makes an empty generation.
+// beside makes an empty generation, where there is space for another like the live one.
+// The folding lock is held.
 func (g *generations[T, R]) beside(dir string) (*beside[R], error) {
+	if err := room(g.options.FS, g.root, g.name, R(g.live.Load()).base().size()); err != nil {
+		return nil, err
+	}
 	if err := g.options.FS.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("rebuild the view %s: %w", g.name, err)
 	}
@@ -151,20 +155,31 @@ func (g *generations[T, R]) foretell(ctx context.Context, from Ledger, b *beside
 }
 
 // leave keeps what a rebuild that stops has built, so that the next goes on there.
-// When nobody can say what of it is in the files, it is removed.
+// When nobody can say what of it is in the files, or it takes the space that others
+// need, it is removed.
 func (g *generations[T, R]) leave(ctx context.Context, b *beside[R], why error) error {
 	if errors.Is(why, errGone) {
 		return why
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	damaged := errors.As(why, new(*ViewError)) || errors.Is(why, ErrUncertain)
-	if !damaged && b.flush(ctx) == nil {
+	useless := errors.As(why, new(*ViewError)) || errors.Is(why, ErrUncertain) || errors.Is(why, ErrSpace)
+	if !useless && b.flush(ctx) == nil {
 		return why
 	}
 	err := b.remove()
-	g.lose(b, "what there was of it could not be written to its end")
+	g.lose(b, lost(why))
 	return errors.Join(why, err)
+}
+
+// lost says why what was built is gone.
+func lost(why error) string {
+	for _, err := range []error{ErrSpace, ErrUncertain} {
+		if errors.Is(why, err) {
+			return err.Error()
+		}
+	}
+	return "what there was of it could not be written to its end"
 }
 
 // approach folds until the generation is almost where the live one is.

@@ -3,6 +3,7 @@ package projections
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -90,5 +91,67 @@ func TestOrderAheadIsNoDifference(t *testing.T) {
 			}
 		}
 		v.close(t)
+	}
+}
+
+// narrow is a disk on which so much is free.
+type narrow struct {
+	vfs.FS
+	free atomic.Int64
+}
+
+func (d *narrow) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: uint64(d.free.Load()), TotalBytes: 100 << 20}, nil
+}
+
+// A rebuild that the disk has no space for is not begun; one that runs out of it, while
+// it folds or before it merges, is given up. Either leaves nothing, and the live
+// generation as it was.
+func TestRebuildWithoutSpace(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(t, 613, vfs.NewMem())
+	for range 60 {
+		a.step(60)
+	}
+	a.land()
+	for step, free := range map[Step]int64{"": 0, StepFolding: 4 << 20, StepMerging: 5<<20 + 1000} {
+		t.Run(string(step), func(t *testing.T) {
+			disk := &narrow{FS: vfs.NewMem()}
+			disk.free.Store(50 << 20)
+			p, err := OpenPeople("people", Options{MemTableBytes: 4 << 10, FS: disk})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := CatchUp(t.Context(), a.ledger, p, nil); err != nil {
+				t.Fatal(err)
+			}
+			r := NewRunner(a.ledger, p)
+			if step == "" {
+				disk.free.Store(free)
+			}
+			met := step == ""
+			out, err := r.Rebuild(t.Context(), "people", RebuildOptions{}, func(at Progress) {
+				if at.Step == step {
+					met = true
+					disk.free.Store(free)
+				}
+			})
+			if !errors.Is(err, ErrSpace) || out.Swapped || !met {
+				t.Fatalf("%+v %v %v", out, err, met)
+			}
+			if _, err := r.Verify(t.Context(), "people", nil); step != StepMerging && !errors.Is(err, ErrSpace) {
+				t.Error("verified: ", err)
+			}
+			disk.free.Store(50 << 20)
+			checkPeople(t, a, p)
+			wellBuilt(t, a.ledger, p, disk)
+			out, err = r.Rebuild(t.Context(), "people", RebuildOptions{}, nil)
+			if err != nil || !out.Swapped || out.Continued > 0 || step != "" && !strings.Contains(out.Anew, "space") {
+				t.Fatalf("with space again: %+v %v", out, err)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }

@@ -284,6 +284,9 @@ func (s *sorter) merge(ctx context.Context) error {
 	if s.db.Metrics().ReadAmp() <= readRuns {
 		return nil
 	}
+	if err := s.db.room(s.db.size()); err != nil {
+		return err
+	}
 	borders, err := s.borders()
 	if err != nil {
 		return err

@@ -102,6 +102,8 @@ var conditions = []condition{
 	{"no_rebuild", http.StatusNotFound, projections.ErrNoRebuild},
 	{"rebuild_busy", http.StatusConflict, projections.ErrRebuilding},
 	{"rebuild_stopped", http.StatusConflict, projections.ErrStopped},
+	{"rebuild_space", http.StatusInsufficientStorage, projections.ErrSpace},
+	{"rebuild_uncertain", http.StatusInternalServerError, projections.ErrUncertain},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrCorrupt},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrVersion},
 	{codeUnusableView, http.StatusInternalServerError, projections.ErrOtherLedger},
