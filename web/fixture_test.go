@@ -89,7 +89,10 @@ func start(t testing.TB, change ...func(*limits)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.server = newServer(Config{Ledger: l, Access: s.access, Quarantine: quarantine, Log: slog.New(slog.NewJSONHandler(s.log, nil))}, bounds)
+	s.server = newServer(Config{
+		Ledger: l, Access: s.access, Quarantine: quarantine, Log: slog.New(slog.NewJSONHandler(s.log, nil)),
+		Version: "of a test", Collectors: s.door.Collectors(),
+	}, bounds)
 	listener, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,112 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"bahi/domain"
+	"bahi/projections"
+)
+
+// TestExplain: an operator and an auditor are told commits, the others days, however
+// finely they ask.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.submit(t, registrationOf(4))
+	settle(t, s)
+	day, err := domain.ParseDay("2021-01-16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := projections.ExplainQuery{District: muzaffarpur, Day: day}
+	gather := func(explain func(tell func(projections.Movement) error) error) (all []projections.Movement) {
+		t.Helper()
+		if err := explain(func(m projections.Movement) error { all = append(all, m); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	commits := gather(func(tell func(projections.Movement) error) error { return s.ledger.Explain(t.Context(), q, tell) })
+	days := gather(func(tell func(projections.Movement) error) error { return s.ledger.ExplainDays(t.Context(), q, tell) })
+	if len(commits) < 2 || commits[0].Commit == 0 || commits[0].RecordedDay != 0 {
+		t.Errorf("commits: %+v", commits)
+	}
+	if len(days) >= len(commits) || days[0].Commit != 0 || !days[0].Recorded.IsZero() || days[0].RecordedDay == 0 {
+		t.Errorf("days: %+v", days)
+	}
+	var each, together projections.Figures
+	for _, m := range commits {
+		each = each.Plus(m.Figures)
+	}
+	for _, m := range days {
+		together = together.Plus(m.Figures)
+	}
+	if each != together || each.Registered != 4 {
+		t.Errorf("commits add up to %+v, days to %+v", each, together)
+	}
+	for _, role := range []string{officer, analyst, operator, authority, auditor} {
+		c := s.client(t, role)
+		got := gather(func(tell func(projections.Movement) error) error { return c.Explain(t.Context(), q, tell) })
+		want := days
+		if role == operator || role == auditor {
+			want = commits
+		}
+		same(t, role, got, want)
+		path := "/v1/districts/208/counts/explain?day=2021-01-16&as_known=2021-01-16T00:00:00%2B05:30"
+		if got := s.ask(t, role, "GET", path, ""); got.status != http.StatusOK || strings.Contains(got.body, "commit") != (role == operator || role == auditor) {
+			t.Errorf("%s is answered %d %s", role, got.status, got.body)
+		}
+	}
+	for path, field := range map[string]string{
+		"/v1/districts/all/counts/explain?day=2021-01-16":                 "code",
+		"/v1/districts/9999/counts/explain?day=2021-01-16":                "code",
+		"/v1/districts/208/counts/explain?day=16":                         "day",
+		"/v1/districts/208/counts/explain":                                "day",
+		"/v1/districts/208/counts/explain?day=2021-01-16&as_known=later":  "as_known",
+		"/v1/districts/208/counts/diff":                                   "since",
+		"/v1/districts/208/counts/diff?since=then":                        "since",
+		"/v1/districts/208/counts/diff?since=2021-01-16&by=village":       "by",
+		"/v1/districts/208/counts/diff?since=2021-01-16&by=day-known":     "",
+		"/v1/districts/208/counts/diff?since=2099-01-16":                  "",
+		"/v1/districts/208/counts/diff?since=2021-01-16&as_of=2021-01-40": "as_of",
+	} {
+		got := s.ask(t, auditor, "GET", path, "")
+		if p := got.problem(t); got.status != http.StatusBadRequest || p.Field != field {
+			t.Errorf("%s is answered %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+func TestDiffCounts(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	settle(t, s)
+	q := projections.CountsQuery{District: muzaffarpur, By: []projections.Dimension{projections.ByGroup}, AsKnown: at("2021-01-31T00:00:00+05:30")}
+	since := at("2021-01-16T23:59:59+05:30")
+	want, err := s.ledger.DiffCounts(t.Context(), q, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want.Figures.Dose1 != 2 || want.Figures.Registered != 0 || len(want.By) != 1 {
+		t.Errorf("from the ledger: %+v", want)
+	}
+	for _, role := range []string{officer, analyst, authority, auditor} {
+		got, err := s.client(t, role).DiffCounts(t.Context(), q, since)
+		if err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+		same(t, role, got, want)
+	}
+	q.District, q.By = 0, nil
+	want, err = s.ledger.DiffCounts(t.Context(), q, since)
+	if err != nil || want.By != nil {
+		t.Errorf("everywhere: %+v, %v", want, err)
+	}
+	got, err := s.client(t, analyst).DiffCounts(t.Context(), q, since)
+	if err != nil {
+		t.Error(err)
+	}
+	same(t, "everywhere", got, want)
+}
