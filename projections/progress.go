@@ -11,6 +11,7 @@ const (
 	StepMerging   Step = "merging"   // what was written in sorted runs becomes one
 	StepComparing Step = "comparing" // with the live generation
 	StepChecking  Step = "checking"  // against the ledger
+	StepSwapping  Step = "swapping"  // the new one is opened as readers need it, and takes over
 )
 
 // Progress is how far a piece of work has come.

@@ -72,7 +72,7 @@ func (g *generations[T, R]) rebuildOnce(ctx context.Context, from Ledger, m *met
 		func() error { return g.merge(ctx, b, m) },
 		approach,
 		func() error { return g.compareWithLive(ctx, from, b, m, &out) },
-		func() error { return g.openForReaders(ctx, from, b) },
+		func() error { return g.openForReaders(ctx, from, b, m) },
 		approach,
 	} {
 		if err := step(); err != nil {
@@ -232,7 +232,8 @@ func (g *generations[T, R]) merge(ctx context.Context, b *beside[R], m *meter) e
 
 // openForReaders opens a generation that was folded for nobody as it will be opened at
 // every start. What it was told of orders that it has not folded is told again.
-func (g *generations[T, R]) openForReaders(ctx context.Context, from Ledger, b *beside[R]) error {
+func (g *generations[T, R]) openForReaders(ctx context.Context, from Ledger, b *beside[R], m *meter) error {
+	m.step(StepSwapping, 0, 0)
 	err := b.work(func() error {
 		if err := flushed(context.WithoutCancel(ctx), b.rows); err != nil {
 			return err

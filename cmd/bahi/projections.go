@@ -84,7 +84,8 @@ live one answers meanwhile, and nobody notices the swap. A freeze that lands in 
 in both. Stopped with ^C, or killed, it goes on where it was: at the next rebuild, or when the
 ledger is next opened. With --abort what was built is thrown away.
 
-With --json there is one line for how far it is, now and then, and one for what came of each view.`,
+With --json there is a line for every step and every second of it, and one for what came of each
+view.`,
 		Example: `  bahi projections rebuild people --data ./ledger
   bahi projections rebuild counts --dry-run --data ./ledger
   bahi projections rebuild people --to 120000 --data ./ledger`,
@@ -142,10 +143,11 @@ type rebuildLine struct {
 // rebuildProgress shows how far a rebuild is, until done is called.
 func (p *program) rebuildProgress() (tell func(projections.Progress), done func()) {
 	if p.json {
-		spoke := time.Now()
+		var spoke time.Time
+		var step projections.Step
 		return func(now projections.Progress) {
-			if time.Since(spoke) >= time.Second {
-				spoke = time.Now()
+			if now.Step != step || time.Since(spoke) >= time.Second {
+				spoke, step = time.Now(), now.Step
 				_ = p.print(rebuildLine{Progress: &now}) // the result tells of a stream that is gone
 			}
 		}, func() {}
