@@ -34,7 +34,7 @@ func (r *Registry) Certificate(_ context.Context, certificate *x509.Certificate)
 		return Principal{}, ErrExpired
 	}
 	p := Principal{
-		Token: "cert:" + sum[:12], Role: vault.RoleCentre, District: at.district, Centre: at.code, Expires: certificate.NotAfter,
+		Token: certificateToken + sum[:12], Role: vault.RoleCentre, District: at.district, Centre: at.code, Expires: certificate.NotAfter,
 	}
 	return p, r.letIn(p)
 }
@@ -47,7 +47,9 @@ func Fingerprint(certificate *x509.Certificate) string {
 }
 
 // AddCentre lets a centre connect, or gives one that may already other keys in
-// place of those it had: connections with the old ones are cut off. The authority
+// place of those it had: connections with the old ones are cut off. One without keys
+// comes with tokens alone. Once a district has registered a centre, tokens are of its
+// registered centres only. The authority
 // and the operator may. Errors: [ErrForbidden], [ErrBadCentre], [ErrTooMany].
 func (r *Registry) AddCentre(ctx context.Context, by Principal, c Centre) error {
 	if err := mayManage(by, vault.RoleCentre); err != nil {
@@ -70,7 +72,7 @@ func (r *Registry) AddCentre(ctx context.Context, by Principal, c Centre) error 
 
 // RemoveCentre shuts a centre out: nkey and certificate are not taken any more, and
 // connections of the embedded NATS server are cut off. Tokens that were issued
-// for it until then are revoked with it. Errors: [ErrForbidden], [ErrNotFound].
+// for it until then are revoked with it, and none is issued until it is added again. Errors: [ErrForbidden], [ErrNotFound].
 func (r *Registry) RemoveCentre(ctx context.Context, by Principal, district domain.District, code string) error {
 	if err := mayManage(by, vault.RoleCentre); err != nil {
 		return err
@@ -111,9 +113,6 @@ func (c Centre) check() error {
 	if err := domain.CheckCentre(c.Code); err != nil {
 		return bad(err.Error())
 	}
-	if c.NKey == "" && c.Certificate == "" {
-		return bad("it needs an nkey, a certificate, or both")
-	}
 	if c.NKey != "" && !nkeys.IsValidPublicUserKey(c.NKey) {
 		return bad("an nkey is the public key of a user, U and 55 letters and digits; the seed stays at the centre")
 	}
@@ -150,6 +149,14 @@ func (c Centre) event(kind eventstore.AccessKind, by Principal, at time.Time) ev
 
 func centreOf(a eventstore.AuditAccess) Centre {
 	return Centre{District: a.District, Code: a.Centre, NKey: a.NKey, Certificate: hex.EncodeToString(a.Certificate)}
+}
+
+// unregistered tells of a place that it is no centre, though its district registers
+// them. A district without any has tokens for whichever centre they are issued for.
+// It is called with mu held.
+func (r *Registry) unregistered(at place) bool {
+	_, known := r.centres[at]
+	return r.registering[at.district] && !known
 }
 
 // addCentre and dropCentre are called with mu held.

@@ -92,7 +92,6 @@ func TestCentresThatAreRefused(t *testing.T) {
 		"no code":               {District: 208, NKey: fresh.public},
 		"a code with a dot":     {District: 208, Code: "a.b", NKey: fresh.public},
 		"a wildcard":            {District: 208, Code: "*", NKey: fresh.public},
-		"no key":                {District: 208, Code: "208002"},
 		"a seed":                {District: 208, Code: "208002", NKey: string(fresh.seed)},
 		"an account's key":      {District: 208, Code: "208002", NKey: "A" + fresh.public[1:]},
 		"half a fingerprint":    {District: 208, Code: "208002", Certificate: strings.Repeat("ab", 16)},

@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"bahi/domain"
@@ -69,13 +70,18 @@ const (
 	Expired State = "expired"
 )
 
-// Centre is a vaccination centre that may connect.
+// Centre is a vaccination centre that may connect: to NATS with its nkey, over HTTP with
+// its certificate, or with tokens.
 type Centre struct {
 	District    domain.District `json:"district"`
 	Code        string          `json:"centre"`
 	NKey        string          `json:"nkey,omitempty"`        // public (U…), with which it signs in to NATS
 	Certificate string          `json:"certificate,omitempty"` // SHA-256 of the public key of its client certificate, 64 hexadecimal digits
 }
+
+// ErrUnregistered is [ErrRevoked] of a token whose centre is not registered, though its
+// district's centres are: it was removed, or never was.
+var ErrUnregistered = fmt.Errorf("%w, once its centre is registered", ErrRevoked)
 
 // Why somebody is not let in, and what cannot be done.
 var (

@@ -44,6 +44,7 @@ type Registry struct {
 	lockedAt     map[string]place // of those locks that are of a centre's token
 	lockedPlaces map[place]int    // how many of a centre's tokens are locked
 	centres      map[place]Centre
+	registering  map[domain.District]bool // where a centre was ever registered: no token is of another
 	nkeys        map[string]place
 	certificates map[string]place
 	swept        time.Time
@@ -93,7 +94,7 @@ func Open(ctx context.Context, config Config) (*Registry, error) {
 		config: config,
 		tokens: map[string]Token{}, locks: map[string]bool{},
 		lockedAt: map[string]place{}, lockedPlaces: map[place]int{},
-		centres: map[place]Centre{}, nkeys: map[string]place{}, certificates: map[string]place{},
+		centres: map[place]Centre{}, registering: map[domain.District]bool{}, nkeys: map[string]place{}, certificates: map[string]place{},
 		changed: make(chan struct{}, 1),
 	}
 	r.limits.rates, r.limits.misses = newLRU[*rate.Limiter](watched), newLRU[*misses](watched)
@@ -198,6 +199,7 @@ func (r *Registry) fold(a eventstore.AuditAccess) {
 	case eventstore.CentreAdded:
 		r.dropCentre(place{a.District, a.Centre})
 		r.addCentre(centreOf(a))
+		r.registering[a.District] = true
 	case eventstore.CentreRemoved:
 		at := place{a.District, a.Centre}
 		r.dropCentre(at)

@@ -43,7 +43,9 @@ func TestStands(t *testing.T) {
 			t.Errorf("of a removed centre: %v, %v", r.Stands(shown), r.Stands(removed))
 		}
 	}
-	o.letIn(t, forCentre) // issued after the removal, on purpose
+	if _, err := o.Issue(t.Context(), authority, forCentre); !errors.Is(err, access.ErrBadGrant) {
+		t.Errorf("a token is issued for a removed centre: %v", err)
+	}
 	o.pass(access.DefaultLife + time.Hour)
 	if err := o.Stands(expired); !errors.Is(err, access.ErrExpired) {
 		t.Errorf("expired: %v", err)
@@ -51,6 +53,40 @@ func TestStands(t *testing.T) {
 	if err := o.Stands(access.Installation(vault.RoleCentre)); err != nil {
 		t.Error(err)
 	}
+}
+
+// Where centres are registered, a token is of one of them: neither is another issued,
+// nor does one let in that was issued before.
+func TestTokensAreOfRegisteredCentres(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	early, elsewhere := o.letIn(t, forCentre), access.Grant{Role: vault.RoleCentre, District: 216, Centre: "208001"}
+	text := o.issue(t, forCentre).Text
+	add := func(code string) {
+		t.Helper()
+		if err := o.AddCentre(t.Context(), operator, access.Centre{District: 208, Code: code}); err != nil { // tokens are all it has
+			t.Fatal(err)
+		}
+	}
+	add("208002")
+	again := openConfig(t, access.Config{Store: o.store, Vault: o.keys, Now: o.Now})
+	for _, r := range []*access.Registry{o.Registry, again} {
+		if err := r.Stands(early); !errors.Is(err, access.ErrUnregistered) || !errors.Is(err, access.ErrRevoked) {
+			t.Errorf("of a centre that never was registered: %v", err)
+		}
+		if _, err := r.Bearer(t.Context(), text, true); !errors.Is(err, access.ErrUnregistered) {
+			t.Errorf("of a centre that never was registered: %v", err)
+		}
+		if _, err := r.Issue(t.Context(), operator, forCentre); !errors.Is(err, access.ErrBadGrant) {
+			t.Errorf("a token is issued for it: %v", err)
+		}
+	}
+	o.letIn(t, elsewhere)
+	add("208001")
+	if err := o.Stands(early); err != nil {
+		t.Errorf("registered: %v", err)
+	}
+	o.letIn(t, forCentre)
 }
 
 // TestCentreProbes: look-ups and verdicts that find nobody count for the centre, not

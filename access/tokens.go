@@ -17,8 +17,8 @@ import (
 // Bearer tells who a bearer token stands for. Local says that the request comes
 // from this machine, by its loopback address.
 //
-// Errors: [ErrUnknownToken], [ErrExpired], [ErrRevoked], [ErrLocked], [ErrNotHere],
-// [ErrUnavailable], and those of a [Verifier].
+// Errors: [ErrUnknownToken], [ErrExpired], [ErrRevoked], [ErrUnregistered], [ErrLocked],
+// [ErrNotHere], [ErrUnavailable], and those of a [Verifier].
 func (r *Registry) Bearer(ctx context.Context, token string, local bool) (Principal, error) {
 	if len(token) > maxBearer {
 		return Principal{}, ErrUnknownToken
@@ -52,9 +52,17 @@ func (r *Registry) letIn(p Principal) error {
 		return ErrExpired
 	case r.locks[p.Token], p.Centre != "" && r.lockedPlaces[place{p.District, p.Centre}] > 0:
 		return ErrLocked
+	case p.Centre != "" && !ofCertificate(p) && r.unregistered(place{p.District, p.Centre}):
+		return ErrUnregistered
 	}
 	return nil
 }
+
+// ofCertificate tells of somebody who showed a certificate: those of registered centres
+// let in, and no others.
+func ofCertificate(p Principal) bool { return strings.HasPrefix(p.Token, certificateToken) }
+
+const certificateToken = "cert:"
 
 // Stands tells whether somebody who was let in would still be: nil, or what
 // [Registry.Bearer] and [Registry.Certificate] would say. It asks nothing but this
@@ -68,7 +76,7 @@ func (r *Registry) Stands(p Principal) error {
 	if r.tokens[p.Token].State == Revoked {
 		return ErrRevoked
 	}
-	if sum, ok := strings.CutPrefix(p.Token, "cert:"); ok {
+	if sum, ok := strings.CutPrefix(p.Token, certificateToken); ok {
 		if c := r.centres[place{p.District, p.Centre}]; c.Certificate == "" || !strings.HasPrefix(c.Certificate, sum) {
 			return ErrUnknownToken
 		}
@@ -110,6 +118,9 @@ func (r *Registry) Issue(ctx context.Context, by Principal, g Grant) (Issued, er
 	err = r.record(ctx, func() (eventstore.AuditAccess, error) {
 		a := event(eventstore.TokenIssued, t, by, t.Issued)
 		a.Expires = t.Expires
+		if g.Centre != "" && r.unregistered(place{g.District, g.Centre}) {
+			return a, fmt.Errorf("%w: centre %s of district %d is not registered, and others of the district are; register it with `bahi centre add`", ErrBadGrant, g.Centre, g.District)
+		}
 		if len(r.tokens) >= maxTokens {
 			return a, fmt.Errorf("%w: %d tokens are issued and have not expired; revoke does not help, issue shorter ones", ErrTooMany, maxTokens)
 		}

@@ -68,7 +68,11 @@ func (p *program) centreAdd() *cobra.Command {
 		Short: "Let a centre connect, or give one that may already other keys",
 		Long: `Add registers a centre with the public key that it signs in to NATS with, the public
 key of its client certificate, or both. With --make-nkey a pair is made and its seed,
-which is the secret half, written to a file for the centre; it is never printed.
+which is the secret half, written to a file for the centre; it is never printed. A
+centre without either comes with tokens alone.
+
+Once a district has registered one of its centres, tokens are of its registered centres
+only: no other's are issued, and those that were let nobody in.
 
 A centre that is added again has the new keys in place of those it had: to exchange
 one of two, give both. Connections with the old ones are cut off.`,
@@ -152,7 +156,7 @@ func (p *program) centreRemove() *cobra.Command {
 	var at placeFlags
 	c := &cobra.Command{
 		Use:     "remove --district CODE --centre CODE",
-		Short:   "Shut a centre out; its tokens are ended with `bahi token revoke`",
+		Short:   "Shut a centre out, and end its tokens",
 		Example: "  bahi centre remove --data ./ledger --district 208 --centre 208001",
 		RunE: func(c *cobra.Command, _ []string) error {
 			district, code, err := at.read()
