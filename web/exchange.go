@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime/debug"
 	"time"
 
@@ -131,29 +132,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // what a proxy in front has logged, can be laid side by side.
 const requestHeader = "X-Request-Id"
 
-// requestID takes over the id that the request came with. A UUID or 32 hexadecimal
-// digits are taken, and other short words, but none with ten digits in a row: they
-// could be somebody's number.
+// requestShapes are ids that machines make: a UUID, 32 hexadecimal digits, a ULID.
+var requestShapes = regexp.MustCompile(`^(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[0-7][0-9A-HJKMNP-TV-Z]{25})$`)
+
+// tenDigits could be somebody's number.
+var tenDigits = regexp.MustCompile(`[0-9]{10}`)
+
+// requestID takes over the id that the request came with when a machine has made it:
+// in another could stand anything, such as a name, and it goes into the log.
 func requestID(r *http.Request) string {
 	id := r.Header.Get(requestHeader)
-	if len(id) < 8 || len(id) > 64 {
-		return rand.Text()
-	}
-	var digits, longest, others int
-	for i := range len(id) {
-		switch c := id[i]; {
-		case '0' <= c && c <= '9':
-			digits++
-		case c == '-' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F':
-			digits = 0
-		case c == '_' || c == '.' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
-			digits, others = 0, others+1
-		default:
-			return rand.Text()
-		}
-		longest = max(longest, digits)
-	}
-	if longest >= 10 && (others > 0 || len(id) < 32) {
+	if !requestShapes.MatchString(id) || len(id) < 32 && tenDigits.MatchString(id) {
 		return rand.Text()
 	}
 	return id

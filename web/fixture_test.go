@@ -59,8 +59,9 @@ func (j *journal) String() string {
 
 func start(t testing.TB, change ...func(*limits)) *service {
 	t.Helper()
-	dir := t.TempDir()
-	l, err := ledger.Open(t.Context(), ledger.Config{Data: dir + "/data", Keys: dir + "/keys", Sandbox: true})
+	dir, words := t.TempDir(), &journal{}
+	log := slog.New(slog.NewJSONHandler(words, nil))
+	l, err := ledger.Open(t.Context(), ledger.Config{Data: dir + "/data", Keys: dir + "/keys", Sandbox: true, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +70,8 @@ func start(t testing.TB, change ...func(*limits)) *service {
 	for _, c := range change {
 		c(&bounds)
 	}
-	s := &service{ledger: l, log: &journal{}, clock: &clock{}}
-	s.access, err = access.Open(t.Context(), access.Config{Store: l.Store(), Vault: l.Vault(), Origin: l.Origin(), Now: s.clock.now})
+	s := &service{ledger: l, log: words, clock: &clock{}}
+	s.access, err = access.Open(t.Context(), access.Config{Store: l.Store(), Vault: l.Vault(), Origin: l.Origin(), Now: s.clock.now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func start(t testing.TB, change ...func(*limits)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doors, err := intake.For(t.Context(), l, conn, nil)
+	doors, err := intake.For(t.Context(), l, conn, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func start(t testing.TB, change ...func(*limits)) *service {
 		t.Fatal(err)
 	}
 	s.server = newServer(Config{
-		Ledger: l, Access: s.access, Quarantine: quarantine, Log: slog.New(slog.NewJSONHandler(s.log, nil)),
+		Ledger: l, Access: s.access, Quarantine: quarantine, Log: log,
 		Version: "of a test", Collectors: s.door.Collectors(),
 	}, bounds)
 	listener, err := Listen("127.0.0.1:0")

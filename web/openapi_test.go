@@ -59,6 +59,7 @@ type operation struct {
 	ID           string           `json:"operationId"`
 	Security     []map[string]any `json:"security"`
 	Roles        []string         `json:"x-roles"`
+	Parameters   []struct{ Name, In string }
 }
 
 func TestOpenAPIDocumentsWhoMayCallWhat(t *testing.T) {
