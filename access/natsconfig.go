@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ type NATSConfig struct {
 	Ledger           []string // public nkeys of the ledger's nodes; with none there is a user "ledger" whose password stands in the server's variable LEDGER_PASSWORD
 	Operators        []string // public nkeys of those who look after the server: they see how the streams are, and nothing that is in them
 	Centres          []Centre // those without an nkey are left out
+	Portals          []Portal // who listens to notices
 }
 
 // What the ledger may not do even by mistake. (That messages of the two streams
@@ -82,6 +84,16 @@ func (c NATSConfig) Write(w io.Writer) error {
 		}
 		view.Centres = append(view.Centres, eventstore.CentreUser{District: centre.District, Centre: centre.Code, NKey: centre.NKey})
 	}
+	named := map[string]bool{}
+	for _, portal := range c.Portals {
+		if err := portal.check(); err != nil {
+			return err
+		}
+		if named[portal.Name] {
+			return fmt.Errorf("two portals have the name %s, and would share a consumer", portal.Name)
+		}
+		named[portal.Name] = true
+	}
 	return natsConfig.Execute(w, view)
 }
 
@@ -133,6 +145,12 @@ accounts {
 {{- if .Operators}}{{range .Health}}
       { service: "{{.}}", accounts: [HEALTH] }
 {{- end}}{{end}}
+{{- if .Portals}}
+      { stream: "notice.*.*", accounts: [PORTALS] }
+      { service: "$JS.API.CONSUMER.INFO.NOTICES.*", accounts: [PORTALS] }
+      { service: "$JS.API.CONSUMER.MSG.NEXT.NOTICES.*", response_type: stream, accounts: [PORTALS] }
+      { service: "$JS.ACK.NOTICES.>", accounts: [PORTALS] }
+{{- end}}
     ]
   }
 
@@ -163,6 +181,26 @@ accounts {
 {{- range .Health}}
       { service: { account: LEDGER, subject: "{{.}}" } }
 {{- end}}
+    ]
+  }
+{{- end}}
+{{- if .Portals}}
+
+  # Portals hear the notices of their districts, live and each from a durable consumer
+  # that is made for it. They must not make one: the server would push to any subject.
+  PORTALS {
+    users: [
+{{- range .Portals}}
+      { nkey: {{.NKey}}, permissions: {
+          publish: {{list .Publish}}
+          subscribe: {{list .Subscribe}} } }
+{{- end}}
+    ]
+    imports: [
+      { stream: { account: LEDGER, subject: "notice.*.*" } }
+      { service: { account: LEDGER, subject: "$JS.API.CONSUMER.INFO.NOTICES.*" }, to: "bahi.API.CONSUMER.INFO.NOTICES.*" }
+      { service: { account: LEDGER, subject: "$JS.API.CONSUMER.MSG.NEXT.NOTICES.*" }, to: "bahi.API.CONSUMER.MSG.NEXT.NOTICES.*" }
+      { service: { account: LEDGER, subject: "$JS.ACK.NOTICES.>" } }
     ]
   }
 {{- end}}

@@ -107,12 +107,13 @@ func embedded(t *testing.T) house {
 }
 
 // external is a house whose server was started with what nats-config writes.
-func external(t *testing.T, ledger, operator who) house {
+func external(t *testing.T, ledger, operator, portal, everywhere who) house {
 	t.Helper()
 	centres, list := registered(t)
 	s, _ := startServer(t, access.NATSConfig{
 		Listen: "127.0.0.1:-1", StoreDir: t.TempDir(),
 		Ledger: []string{ledger.public}, Operators: []string{operator.public}, Centres: list,
+		Portals: []access.Portal{{Name: "portal-208", District: 208, NKey: portal.public}, {Name: "state", NKey: everywhere.public}},
 	})
 	url := s.ClientURL()
 	store := natstest.OpenConfig(t, eventstore.Config{URL: url, Credentials: ledger.file(t)})
@@ -159,7 +160,8 @@ func everySubject() []string {
 		"intake.208.208001", "intake.208.208002", "intake.216.216001", "intake.216.208001", "intake.208.999", "intake.3.208.208001",
 		"quarantine.208.208001", "verdict.208.208001.x", "notice.208.freeze",
 		"bahi.intake.key", "bahi.verdicts.208.208001", "bahi.verdicts.208.208002", "bahi.verdicts.216.216001", "bahi.verdicts.216.208001", "bahi.other",
-		"_INBOX.x.y", "_INBOX_operator.x", "_INBOX_centre.x",
+		"bahi.API.CONSUMER.INFO.NOTICES.portal-208", "bahi.API.CONSUMER.INFO.NOTICES.state", "bahi.API.CONSUMER.MSG.NEXT.NOTICES.portal-208", "bahi.API.CONSUMER.MSG.NEXT.NOTICES.state",
+		"_INBOX.x.y", "_INBOX_operator.x", "_INBOX_portal-208.x", "_INBOX_state.x", "_INBOX_centre.x",
 		"_INBOX_centre.208.208001.x", "_INBOX_centre.208.208002.x", "_INBOX_centre.216.216001.x", "_INBOX_centre.216.208001.x",
 		"$SYS.REQ.USER.INFO", "$SYS.REQ.SERVER.PING", "$SYS.REQ.ACCOUNT.PING.CONNZ", "_R_.x", "$JSC.R.x",
 		"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.CREATE.COPY", "$JS.API.ACCOUNT.PURGE.LEDGER",
@@ -183,7 +185,8 @@ func everySubject() []string {
 
 // everyPattern is what there is to subscribe to.
 var everyPattern = []string{
-	">", "*", "*.*", "ledger.*", "ledger.>", "audit.*", "audit.access", "intake.>", "intake.*.*", "intake.208.208001", "quarantine.>", "verdict.>", "notice.>",
+	">", "*", "*.*", "ledger.*", "ledger.>", "audit.*", "audit.access", "intake.>", "intake.*.*", "intake.208.208001", "quarantine.>", "verdict.>",
+	"notice.>", "notice.*.*", "notice.208.*", "notice.212.*", "notice.place", "_INBOX_portal-208.>", "_INBOX_state.>",
 	"bahi.>", "bahi.intake.key", "bahi.verdicts.*.*", "bahi.verdicts.208.208001", "_INBOX.>", "_INBOX.*", "_INBOX_centre.>", "_INBOX_centre.*.*.>",
 	"_INBOX_centre.208.>", "_INBOX_centre.208.208001.>", "_INBOX_centre.208.208001.x", "_INBOX_centre.208.208002.>", "_INBOX_centre.216.216001.>", "_INBOX_centre.216.208001.>",
 	"_INBOX_operator.>", "$JS.>", "$JS.API.>", "$JS.EVENT.ADVISORY.>", "$SYS.>", "_R_.>",
@@ -247,9 +250,10 @@ func (w who) holds(t *testing.T, conn *nats.Conn, publish, subscribe []string) {
 func TestWhoMayWhatOnNATS(t *testing.T) {
 	t.Parallel()
 	ledger, operator := newWho(t, "the ledger", "_INBOX"), newWho(t, "the operator", "_INBOX_operator")
+	portal, everywhere := newWho(t, "a portal", "_INBOX_portal-208"), newWho(t, "the state's portal", "_INBOX_state")
 	for name, build := range map[string]func(*testing.T) house{
 		"embedded": embedded,
-		"external": func(t *testing.T) house { return external(t, ledger, operator) },
+		"external": func(t *testing.T) house { return external(t, ledger, operator, portal, everywhere) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -261,12 +265,17 @@ func TestWhoMayWhatOnNATS(t *testing.T) {
 			if name == "external" {
 				h.operatorHolds(t, operator)
 				h.ledgerHolds(t, ledger)
+				h.portalHolds(t, portal, "notice.208.*", "_INBOX_portal-208.>")
+				h.portalHolds(t, everywhere, "notice.*.*", "notice.208.*", "notice.212.*", "_INBOX_state.>")
 			}
 			h.strangersStayOut(t, operator)
 			// Each centre has published to its own subject once as the table has it, and
 			// then as often as it named somewhere for the answer. Nothing else stands
 			// anywhere.
 			after := h.held(t)
+			for _, subject := range []string{"notice.place", "notice.208.told"} { // what portals heard
+				delete(after, subject)
+			}
 			for _, c := range []access.Centre{north, south, other, others} {
 				subject := fmt.Sprintf("intake.%d.%s", c.District, c.Code)
 				if got := after[subject]; got != uint64(2+len(forged)) {
@@ -351,6 +360,52 @@ func (h house) operatorHolds(t *testing.T, operator who) {
 			t.Errorf("the operator gets no answer from %s: %v", subject, err)
 		} else if bytes.Contains(answer.Data, []byte("208.208001")) {
 			t.Errorf("the operator is told by %s who published: %s", subject, answer.Data)
+		}
+	}
+}
+
+// portalHolds: a portal listens to its notices, and asks and acknowledges its own
+// consumer.
+func (h house) portalHolds(t *testing.T, portal who, subscribe ...string) {
+	t.Helper()
+	conn, err := portal.connect(t, h.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := []string{}
+	for _, ask := range []string{"INFO", "MSG.NEXT"} {
+		may = append(may, "bahi.API.CONSUMER."+ask+".NOTICES."+strings.TrimPrefix(portal.inbox, "_INBOX_"))
+	}
+	portal.holds(t, conn, may, subscribe)
+	for _, address := range forged {
+		for _, subject := range may {
+			if err := conn.PublishRequest(subject, address, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	heard, err := conn.SubscribeSync(subscribe[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"notice.place", "notice.208.told"} {
+		if err := h.intake.Conn().Publish(subject, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		m, err := heard.NextMsg(5 * time.Second)
+		if err != nil {
+			t.Fatalf("%s does not hear a notice: %v", portal.name, err)
+		}
+		if m.Subject == "notice.208.told" {
+			return
+		}
+		if !slices.Contains(forged, m.Subject) { // portals hear each other's forged answers, and nobody else does
+			t.Errorf("%s hears %s", portal.name, m.Subject)
 		}
 	}
 }
