@@ -194,7 +194,8 @@ func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error)
 	options.Experimental.DisableIngestAsFlushable = func() bool { return true } // it needs a log
 	// Keys are tokens, so that every compaction into the first level rewrites all of
 	// it. Fewer and larger ones cost a look-up some more filters to ask.
-	options.L0CompactionThreshold = 8
+	options.L0CompactionThreshold = 16
+	options.L0StopWritesThreshold = 48
 	options.LBaseMaxBytes = 256 << 20
 	for i := range options.TargetFileSizes {
 		options.TargetFileSizes[i] = tableBytes

@@ -3,9 +3,8 @@ package projections
 import (
 	"cmp"
 	"encoding/binary"
-	"math/bits"
+	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/sstable"
 
@@ -14,10 +13,9 @@ import (
 
 // layer is rows in memory and the checkpoint that they lead to.
 type layer struct {
-	places map[memoryKey]uint32 // in rows
+	slots  []uint64 // by hash: a hash's upper half and 1 + a place in rows; 0 is free
 	rows   []layerRow
 	values []byte
-	seen   keyFilter
 	to     checkpoint
 }
 
@@ -57,17 +55,11 @@ func (k *memoryKey) key() []byte { return k.bytes[:k.n] }
 // rowMemory is about what a row with its key and value takes, in bytes.
 const rowMemory = 128
 
-func newLayer(rows int) *layer {
-	return &layer{
-		places: make(map[memoryKey]uint32, rows),
-		seen:   newKeyFilter(rows),
-	}
-}
+func newLayer() *layer { return &layer{slots: make([]uint64, 1<<10)} }
 
 // empty drops the rows and keeps the memory.
 func (l *layer) empty() {
-	clear(l.places)
-	clear(l.seen.words)
+	clear(l.slots)
 	clear(l.rows)
 	clear(l.values)
 	l.rows, l.values, l.to = l.rows[:0], l.values[:0], checkpoint{}
@@ -75,15 +67,18 @@ func (l *layer) empty() {
 
 // put adds a write to the layer.
 func (l *layer) put(k memoryKey, kind rowKind, value []byte) {
-	place, here := l.places[k]
-	if !here {
-		l.places[k] = uint32(len(l.rows))
-		l.seen.add(k.hash())
+	hash := k.hash()
+	slot := l.slot(&k, hash)
+	if *slot == 0 {
+		*slot = hash&^math.MaxUint32 | uint64(len(l.rows)+1)
 		l.rows = append(l.rows, layerRow{k, row{kind, uint32(len(l.values)), uint32(len(value))}})
 		l.values = append(l.values, value...)
+		if 2*len(l.rows) > len(l.slots) {
+			l.widen()
+		}
 		return
 	}
-	r := &l.rows[place].row
+	r := &l.rows[uint32(*slot)-1].row
 	at := uint32(len(l.values))
 	switch {
 	case kind != rowMerged:
@@ -97,6 +92,31 @@ func (l *layer) put(k memoryKey, kind rowKind, value []byte) {
 	l.values = append(l.values, value...)
 }
 
+// slot returns the slot of a key, or the free one for it. A map of Go's would take
+// the memory of all else again.
+func (l *layer) slot(k *memoryKey, hash uint64) *uint64 {
+	mask := uint64(len(l.slots) - 1)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		s := &l.slots[at]
+		if *s == 0 || *s>>32 == hash>>32 && l.rows[uint32(*s)-1].key == *k {
+			return s
+		}
+	}
+}
+
+func (l *layer) widen() {
+	l.slots = make([]uint64, 2*len(l.slots))
+	mask := uint64(len(l.slots) - 1)
+	for i := range l.rows {
+		hash := l.rows[i].key.hash()
+		at := hash & mask
+		for l.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		l.slots[at] = hash&^math.MaxUint32 | uint64(i+1)
+	}
+}
+
 // keys yields the keys of all rows.
 func (l *layer) keys(yield func([]byte) bool) {
 	for i := range l.rows {
@@ -108,14 +128,14 @@ func (l *layer) keys(yield func([]byte) bool) {
 
 // value returns what the layer says of a key, whose hash is given.
 func (l *layer) value(k memoryKey, hash uint64) (value []byte, kind rowKind, here bool) {
-	if l == nil || !l.seen.may(hash) {
+	if l == nil {
 		return nil, 0, false
 	}
-	place, here := l.places[k]
-	if !here {
+	slot := *l.slot(&k, hash)
+	if slot == 0 {
 		return nil, 0, false
 	}
-	r := &l.rows[place]
+	r := &l.rows[uint32(slot)-1]
 	return l.valueOf(r.row), r.kind, true
 }
 
@@ -163,35 +183,6 @@ func (l *layer) sorted() []place {
 		return slices.Compare(l.rows[a.row].key.key(), l.rows[b.row].key.key())
 	})
 	return places
-}
-
-// keyFilter says of most keys that are not in a layer that they are not. It is
-// small enough for the processor's caches, which the layer is not: most look-ups
-// are of what nobody has.
-type keyFilter struct {
-	words []uint64
-	shift uint8 // of a hash, for the word
-}
-
-// newKeyFilter returns a filter of 16 bits a row, of which each sets four in one
-// word: fewer than one in a hundred are taken for one that is there.
-func newKeyFilter(rows int) keyFilter {
-	size := bits.Len(uint(max(rows, 4) / 4))
-	return keyFilter{words: make([]uint64, 1<<size), shift: uint8(64 - size)}
-}
-
-func (f keyFilter) add(hash uint64)      { f.words[hash>>f.shift] |= bitsOf(hash) }
-func (f keyFilter) may(hash uint64) bool { return f.words[hash>>f.shift]&bitsOf(hash) == bitsOf(hash) }
-
-// addShared and mayShared are add and may of a filter that somebody else may be
-// adding to.
-func (f keyFilter) addShared(hash uint64) { atomic.OrUint64(&f.words[hash>>f.shift], bitsOf(hash)) }
-func (f keyFilter) mayShared(hash uint64) bool {
-	return atomic.LoadUint64(&f.words[hash>>f.shift])&bitsOf(hash) == bitsOf(hash)
-}
-
-func bitsOf(hash uint64) uint64 {
-	return 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63)
 }
 
 // hash is made of a key's last bytes, which of tokens are as good as random.

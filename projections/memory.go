@@ -79,11 +79,11 @@ func (m *memory) full() bool {
 func (m *memory) turn() {
 	m.leaving, m.newest, m.spare = m.newest, m.spare, nil
 	if m.newest == nil {
-		m.newest = newLayer(m.limit)
+		m.newest = newLayer()
 	}
 }
 
-func newMemory(rows int) *memory { return &memory{limit: rows, newest: newLayer(rows)} }
+func newMemory(rows int) *memory { return &memory{limit: rows, newest: newLayer()} }
 
 // drain writes all that is remembered or gathered, before rows are read in order or
 // written past the memory.

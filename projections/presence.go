@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"iter"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -49,7 +50,7 @@ func (p *presence) may(hash uint64) bool {
 		return true
 	}
 	for _, f := range *chain {
-		if f.mayShared(hash) {
+		if f.may(hash) {
 			return true
 		}
 	}
@@ -83,7 +84,7 @@ func (p *presence) add(key []byte) {
 	}
 	p.room--
 	k := keyOf(key)
-	p.filters[len(p.filters)-1].addShared(k.hash())
+	p.filters[len(p.filters)-1].add(k.hash())
 }
 
 func (p *presence) grow() {
@@ -193,4 +194,28 @@ func keysOf(batch *pebble.Batch) iter.Seq[[]byte] {
 			}
 		}
 	}
+}
+
+// keyFilter is a Bloom filter of which each key sets four bits in one word. It may be
+// read while keys are added.
+type keyFilter struct {
+	words []uint64
+	shift uint8 // of a hash, for the word
+}
+
+// newKeyFilter returns a filter of 16 bits a row: fewer than one key in a hundred is
+// taken for one that is there.
+func newKeyFilter(rows int) keyFilter {
+	size := bits.Len(uint(max(rows, 4)/4 - 1))
+	return keyFilter{words: make([]uint64, 1<<size), shift: uint8(64 - size)}
+}
+
+func (f keyFilter) add(hash uint64) { atomic.OrUint64(&f.words[hash>>f.shift], bitsOf(hash)) }
+
+func (f keyFilter) may(hash uint64) bool {
+	return atomic.LoadUint64(&f.words[hash>>f.shift])&bitsOf(hash) == bitsOf(hash)
+}
+
+func bitsOf(hash uint64) uint64 {
+	return 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63)
 }
