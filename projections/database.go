@@ -79,6 +79,7 @@ type database struct {
 	sorter  *sorter               // of a generation whose rows are sorted until somebody reads it, or nil
 	table   sstable.WriterOptions // of tables that are given to Pebble whole
 	trouble atomic.Pointer[error] // the last error of a background job
+	failed  atomic.Int64          // times that a background job has
 
 	// undeleted are tables that Pebble let go of but could not remove; it does
 	// not try again.
@@ -174,7 +175,10 @@ func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error)
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		Logger:                      fatal{view},
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { db.trouble.Store(&err) },
+			BackgroundError: func(err error) {
+				db.trouble.Store(&err)
+				db.failed.Add(1)
+			},
 			// Unless it is told, Pebble ends the process over a damaged table.
 			DataCorruption: func(i pebble.DataCorruptionInfo) { db.trouble.Store(&i.Details) },
 			TableDeleted: func(i pebble.TableDeleteInfo) {
@@ -347,11 +351,13 @@ func (db *database) apply(rows *pebble.Batch) error {
 }
 
 // flush puts everything that is applied into files. Pebble tries for ever when
-// that fails, so flush gives up with the background job's error, or with ctx.
+// that fails, so flush gives up with the background job's error, or with ctx. One
+// failure may be of an earlier job, or mended by the next try: the second counts.
 func (db *database) flush(ctx context.Context) error {
 	if err := db.drain(); err != nil {
 		return err
 	}
+	enough := db.failed.Load() + 2
 	done, err := db.AsyncFlush()
 	if err != nil {
 		return fmt.Errorf("flush the view %s: %w", db.view, err)
@@ -363,8 +369,8 @@ func (db *database) flush(ctx context.Context) error {
 		case <-done:
 			return nil
 		case <-poll.C:
-			if failed := db.trouble.Load(); failed != nil {
-				return fmt.Errorf("flush the view %s: %w", db.view, *failed)
+			if why := db.trouble.Load(); why != nil && db.failed.Load() >= enough {
+				return fmt.Errorf("flush the view %s: %w", db.view, *why)
 			}
 		case <-ctx.Done():
 			return fmt.Errorf("flush the view %s: %w", db.view, ctx.Err())

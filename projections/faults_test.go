@@ -113,6 +113,34 @@ func TestFailingSteps(t *testing.T) {
 	}
 }
 
+// A flush that takes long is not taken for one that fails, whatever failed before it.
+func TestFlushAfterTrouble(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(t, 501, vfs.NewMem())
+	for range 12 {
+		a.step(40)
+	}
+	a.land()
+	slow := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && filepath.Ext(op.Path) == ".sst" {
+			time.Sleep(150 * time.Millisecond)
+		}
+		return nil
+	}))
+	p, err := OpenPeople("people", small(slow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Fold(t.Context(), a.ledger.commits...); err != nil {
+		t.Fatal(err)
+	}
+	before := errors.New("a compaction failed before, and was done again")
+	(*peopleRows)(p.live.Load()).trouble.Store(&before)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func checkGone(t *testing.T, disk vfs.FS, p *People, frozen [][]byte) {
 	t.Helper()
 	found, err := search(disk, p.dir(p.number), frozen)
