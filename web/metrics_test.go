@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +146,12 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	if documented != want {
 		t.Errorf("the table of metrics in %s is not what the service tells; go test ./web -run MetricsAreDocumented -update writes it anew", page)
+	}
+	told := regexp.MustCompile(`bahi_\w+`)
+	for _, name := range told.FindAllString(before+after, -1) {
+		if bare := regexp.MustCompile(`_(bucket|count|sum)$`).ReplaceAllString(name, ""); !strings.Contains(want, "`"+bare+"`") {
+			t.Errorf("%s names %s, which is no metric", page, name)
+		}
 	}
 	for _, f := range families { // bounded, and about nobody
 		if n := len(f.GetMetric()); n > 64 {

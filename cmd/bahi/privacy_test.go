@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,7 +115,7 @@ func TestNothingInClear(t *testing.T) {
 
 	nkey := filepath.Join(dir, "208001.nkey")
 	mustExit(t, exitDone, nil, "centre", "add", "--data", data, "--district", "208", "--centre", "208001", "--make-nkey", nkey)
-	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0", "--listen-nats", "127.0.0.1:0")
+	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0", "--listen-nats", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 	words, err := os.Create(filepath.Join(logs, "stderr"))
 	if err != nil {
 		t.Fatal(err)
@@ -143,12 +145,21 @@ func TestNothingInClear(t *testing.T) {
 	for _, number := range []string{"20000000000018", "20000000000999", "20000000000143"} {
 		verb("", "person", "--data", data, number, "--officer", "o-1", "--purpose", "grievance")
 	}
+	for _, format := range []string{"csv", "divoc", "fhir", "cowin"} {
+		verb(refused, "submit", "--server", ready.url, "--token-file", token("centre"), "--format", format, "-")
+	}
+	verb("", "quarantine", "list", "--data", data)
+	verb("", "freeze", "--data", data, "--district", "208", "--order", "Canary; Unlikely", "--by", "authority", "--at", "2021-04-02")
+	verb("20000000000999\n", "freeze", "--data", data, "--district", "208", "--persons", "-", "--order", "A/0", "--by", "authority", "--at", "2021-04-02")
 	lookFor(t, hidden, data, keys, logs)
 
 	mustExit(t, exitDone, nil, "freeze", "--data", data, "--district", "208", "--group", "HCW", "--order", "A/1", "--by", "authority", "--at", "2021-04-02")
 	verb("", "person", "--data", data, "20000000000018", "--officer", "o-1", "--purpose", "grievance")
 	mustExit(t, exitDone, nil, "projections", "rebuild", "--data", data)
 	lookFor(t, hidden, data, keys, logs)
+	if err := os.WriteFile(filepath.Join(logs, "metrics"), scrape(t, words.Name()), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := service.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +167,72 @@ func TestNothingInClear(t *testing.T) {
 		t.Fatal(err)
 	}
 	lookFor(t, hidden, data, keys, logs)
+	structured(t, words.Name())
+}
+
+// logLines are what a service has said so far.
+func logLines(t *testing.T, file string) (lines []map[string]any) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text := range strings.Lines(string(content)) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Errorf("a line of the log is no JSON: %q", text)
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// scrape asks for metrics at the address that the log names.
+func scrape(t *testing.T, log string) []byte {
+	t.Helper()
+	for _, line := range logLines(t, log) {
+		if line["msg"] != "metrics are told" {
+			continue
+		}
+		answer, err := http.Get("http://" + line["address"].(string) + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		metrics, err := io.ReadAll(answer.Body)
+		if err != nil || !bytes.Contains(metrics, []byte("\nbahi_intake_bundles_total{code=\"\",outcome=\"taken\"} ")) {
+			t.Errorf("scraped %d bytes, %v", len(metrics), err)
+		}
+		return metrics
+	}
+	t.Fatal("the log does not say where metrics are")
+	return nil
+}
+
+// structured holds the log to its form: the keys that docs/OPERATIONS.md lists for every
+// line, and those of a request.
+func structured(t *testing.T, log string) {
+	t.Helper()
+	requests := 0
+	for _, line := range logLines(t, log) {
+		keys := []string{"time", "level", "msg"}
+		if line["msg"] == "request" {
+			requests++
+			keys = append(keys, "request", "operation", "route", "role", "token", "status", "bytes", "took")
+			if len(line) != len(keys) {
+				t.Errorf("a request is logged as %v", line)
+			}
+		}
+		for _, key := range keys {
+			if _, ok := line[key]; !ok {
+				t.Errorf("a line of the log has no %s: %v", key, line)
+			}
+		}
+	}
+	if requests == 0 {
+		t.Error("no request is in the log")
+	}
 }
 
 // addresses are what a service's ready line tells.

@@ -194,7 +194,13 @@ func (p *program) serve(ctx context.Context, at doors) (err error) {
 		go func() { ended <- part() }()
 	}
 	fmt.Fprintf(p.stdout, "bahi ready on %s%s, ledger %s%s\n", url, centresAt(l), p.data, sandboxWord(l.Sandbox()))
+	log.Info("the service is ready", "version", version(), "sandbox", l.Sandbox())
 	first := <-ended
+	if first != nil {
+		log.Error("the service ends, for a part of it has failed", "error", first)
+	} else {
+		log.Info("the service ends")
+	}
 	stop(first)
 	for range parts[1:] {
 		first = errors.Join(first, <-ended)
