@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,7 +64,7 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 		ServerName:        "bahi",
 		JetStream:         true,
 		StoreDir:          c.Dir,
-		JetStreamMaxStore: c.MaxBytes,
+		JetStreamMaxStore: storeBound(c),
 		SyncAlways:        true,
 		DontListen:        c.Listen == "",
 		NoSigs:            true,
@@ -96,6 +97,41 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 		return nil, fmt.Errorf("start the embedded server's streams: %w", err)
 	}
 	return e, nil
+}
+
+// leastBound is room for what the streams of the doors set aside, 3.5 GiB, on disks
+// of any size: a server that sets aside more than it may store opens no stream.
+const leastBound = 8 << 30
+
+// storeBound is how much the server may store. Its own default is three quarters of
+// the space that is free, from which it takes off what it holds already: a ledger that
+// has grown beyond that could not be appended to after a restart.
+func storeBound(c Config) int64 {
+	if c.MaxBytes != 0 {
+		return c.MaxBytes
+	}
+	var disk syscall.Statfs_t
+	if syscall.Statfs(c.Dir, &disk) != nil {
+		return leastBound
+	}
+	return boundOf(held(filepath.Join(c.Dir, server.JetStreamStoreDir)), int64(disk.Bavail)*int64(disk.Bsize))
+}
+
+// boundOf is what is held and three quarters of what is free.
+func boundOf(held, free int64) int64 { return max(held+free/4*3, leastBound) }
+
+// held is how many bytes the files below a directory have.
+func held(dir string) (bytes int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // nothing is there yet
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
 }
 
 // openAccounts gives the accounts their streams and what they share, and then lets

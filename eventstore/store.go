@@ -24,7 +24,7 @@ const (
 // server inside this process.
 type Config struct {
 	Dir                          string // the embedded server's directory; one process at a time
-	MaxBytes                     int64  // the most the embedded server stores; 0 means three quarters of the disk space that is free at the start
+	MaxBytes                     int64  // the most the embedded server stores; 0 means what it holds and three quarters of the disk space that is free at the start, and at least 8 GiB
 	Listen                       string // host:port at which the embedded server listens for centres; empty means it does not
 	ListenCertificate, ListenKey string // PEM files of a TLS certificate and its key for Listen; without them it speaks no TLS
 
