@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"iter"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,7 +147,7 @@ func (s *Server) readingAt(at places, hctx huma.Context, do func(context.Context
 	defer context.AfterFunc(s.draining, func() { cancel(nil) })()
 	out := newLines(x)
 	defer out.free()
-	out.events = r.Header.Get("Accept") == eventsType
+	out.events = strings.Contains(r.Header.Get("Accept"), eventsType)
 	var p *Problem
 	err := do(ctx, out)
 	if why := ended(ctx); why != nil {
