@@ -50,7 +50,7 @@ var owners = map[string][]string{
 	"google.golang.org/protobuf":    {"eventstore", "internal"},
 	"golang.org/x/mod":              {"evidence", "projections", "vault"},
 	"github.com/parquet-go/":        {"export"},
-	"github.com/prometheus/":        {"ledger", "intake", "web", "cmd"},
+	"github.com/prometheus/":        {"ledger", "intake", "web"},
 }
 
 var noRooms = []string{"util", "utils", "common", "pkg", "models", "helpers", "misc"}
