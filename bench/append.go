@@ -49,6 +49,9 @@ func appended(s *stand, work submitting, limit func(context.Context, *ledger.Led
 		if found, err = work.submit(ctx, l); err != nil {
 			return found, err
 		}
+		if found.disk, err = onDisk(s.room); err != nil {
+			return found, err
+		}
 		found.limit, err = limit(ctx, l)
 		return found, err
 	}

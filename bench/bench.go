@@ -35,6 +35,7 @@ type Measure struct {
 	LimitP50 float64 `json:"limit_p50_us,omitempty"` // where one call of the limit was timed, too
 	LimitP99 float64 `json:"limit_p99_us,omitempty"`
 	Load     float64 `json:"load_per_second,omitempty"` // events that were submitted beside
+	Disk     int64   `json:"disk_mib,omitempty"`        // of the ledger and its views, where the measure filled them
 }
 
 // defaultRounds is how many rounds a measure has.
@@ -98,6 +99,7 @@ type sample struct {
 	took      time.Duration
 	latencies *histogram // of calls; nil when the whole is one
 	memory    int64      // MiB at the peak
+	disk      int64      // MiB in the end
 
 	limit          float64 // a second
 	limitLatencies *histogram
@@ -137,7 +139,7 @@ func (m measure) median(samples []sample) Measure {
 		rates = append(rates, float64(s.events)/s.took.Seconds())
 		limits = append(limits, s.limit)
 		loads = append(loads, s.load)
-		out.RSS = max(out.RSS, s.memory)
+		out.RSS, out.Disk = max(out.RSS, s.memory), max(out.Disk, s.disk)
 		limitLatencies.merge(s.limitLatencies)
 		if s.latencies == nil {
 			latencies.add(s.took)

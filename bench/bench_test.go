@@ -3,6 +3,9 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +16,12 @@ import (
 // Every measure runs, in small, and says how much it measured.
 func TestEveryMeasureRuns(t *testing.T) {
 	t.Parallel()
+	names := Names()
+	if testing.Short() {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == "freeze_34829" })
+	}
 	seen := map[string]Measure{}
-	err := Run(t.Context(), Options{Events: 3_000, Rounds: 1, Only: Names(), Dir: t.TempDir()}, func(m Measure) error {
+	err := Run(t.Context(), Options{Events: 3_000, Rounds: 1, Only: names, Dir: t.TempDir()}, func(m Measure) error {
 		seen[m.Name] = m
 		if m.Events == 0 || m.PerSecond <= 0 || m.P50 <= 0 || m.P99 < m.P50 || m.Unit == "" || m.Limit != "" && m.LimitRate <= 0 {
 			t.Errorf("%+v", m)
@@ -24,13 +31,16 @@ func TestEveryMeasureRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range Names() {
+	for _, name := range names {
 		if _, ok := seen[name]; !ok {
 			t.Errorf("%s was not measured", name)
 		}
 	}
-	if n := seen["freeze_34829"].Events; n != 34_829 {
-		t.Errorf("%d people were frozen", n)
+	if m, ok := seen["freeze_34829"]; ok && m.Events != 34_829 {
+		t.Errorf("%d people were frozen", m.Events)
+	}
+	if m := seen["append_bundles"]; m.RSS <= 0 {
+		t.Errorf("the memory is not told: %+v", m)
 	}
 	if m := seen["counts_query"]; m.Load <= 0 {
 		t.Errorf("no load ran beside %+v", m)
@@ -123,5 +133,22 @@ func TestPopulations(t *testing.T) {
 		if n != bundlePeople {
 			t.Errorf("%d people live in %s", n, strings.ToLower(domain.DistrictName(district)))
 		}
+	}
+}
+
+func TestOnDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b/c"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, make([]byte, 3<<19), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := onDisk(dir); n != 3 || err != nil {
+		t.Errorf("%d MiB, %v", n, err)
 	}
 }

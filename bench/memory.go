@@ -1,7 +1,10 @@
 package bench
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -21,4 +24,22 @@ func watchMemory() (peak func() int64) {
 		n, _ := strconv.ParseInt(kibibytes, 10, 64)
 		return n >> 10
 	}
+}
+
+// onDisk is what files hold, in MiB. They may come and go meanwhile.
+func onDisk(dir string) (mebibytes int64, err error) {
+	bytes := int64(0)
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		var info fs.FileInfo
+		if err == nil && d.Type().IsRegular() {
+			if info, err = d.Info(); err == nil {
+				bytes += info.Size()
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	return bytes >> 20, err
 }
