@@ -161,8 +161,9 @@ func openDatabase(g *keeping, dir string, sorted bool) (db *database, err error)
 	if sorted { // hardly anything is put in as it comes, and what is read is read once
 		o.MemTableBytes, o.CacheBytes = min(o.MemTableBytes, 1<<20), min(o.CacheBytes, 8<<20)
 	}
-	// Pebble takes the memtables out of the cache.
-	cache := pebble.NewCache(o.CacheBytes + memTables*int64(o.MemTableBytes))
+	// Pebble takes memtables out of the cache, one as a rule. More than that wait only
+	// while a flush is slow; they are not to be held against it as room for blocks.
+	cache := pebble.NewCache(o.CacheBytes + int64(o.MemTableBytes))
 	defer cache.Unref()
 	options := &pebble.Options{
 		FS:                          o.FS,
