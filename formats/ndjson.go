@@ -16,52 +16,6 @@ import (
 // 170,000.
 const MaxLine = 256 << 10
 
-// Item is one submission of the input as a reader found it: either Submission
-// or Reject is set.
-type Item struct {
-	Line       int    // where it stands in the input, from 1
-	ID         string // as the sender wrote it, when it is a UUID; empty otherwise
-	Submission domain.Submission
-	Reject     *domain.Rejection
-	Dropped    []string // names of foreign fields that are not collected
-	Foreign    bool     // of a foreign format: the id is not the sender's, who knows the line
-
-	columns *columns // of a foreign submission
-	element string   // of the source's list, when it stands in one
-}
-
-// placed names in the rejection of an item the element that it is about.
-func (i Item) placed() Item {
-	if i.Reject != nil && i.element != "" {
-		r := *i.Reject
-		r.Field = joined(i.element, r.Field)
-		i.Reject = &r
-	}
-	return i
-}
-
-// joined joins two parts of a path, of which one may be empty.
-func joined(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "." + b
-}
-
-// Verdict returns v as the answer to this item: with its id or, when the sender
-// knows it by none, its line, with what was dropped, and with the source's own
-// name of the field that a rejection is about.
-func (i Item) Verdict(v domain.Verdict) domain.Verdict {
-	v.ID, v.Line, v.Dropped = i.ID, 0, i.Dropped
-	if i.ID == "" || i.Foreign {
-		v.Line = i.Line
-	}
-	if v.Reject != nil && i.columns != nil {
-		v.Reject = i.columns.named(v.Reject, i.element)
-	}
-	return v
-}
-
 var byteOrderMark = []byte("\xEF\xBB\xBF")
 
 // ReadNDJSON reads native submissions, one a line, and checks their form. A line
