@@ -30,6 +30,7 @@ type item struct {
 	Line       int             `json:"line"`
 	ID         string          `json:"id,omitempty"`
 	Dropped    []string        `json:"dropped,omitempty"`
+	Source     formats.Source  `json:"source,omitzero"`
 	Submission json.RawMessage `json:"submission,omitempty"`
 	Code       domain.Code     `json:"code,omitempty"`
 	Field      string          `json:"field,omitempty"`
@@ -37,7 +38,7 @@ type item struct {
 }
 
 func itemOf(i formats.Item) item {
-	it := item{Line: i.Line, ID: i.ID, Dropped: i.Dropped}
+	it := item{Line: i.Line, ID: i.ID, Dropped: i.Dropped, Source: i.Source()}
 	if r := i.Reject; r != nil {
 		it.Code, it.Field, it.Message = r.Code, r.Field, r.Message
 	} else {
@@ -54,10 +55,9 @@ func (i item) reject() *domain.Rejection {
 	return &domain.Rejection{Code: i.Code, Field: i.Field, Message: i.Message}
 }
 
-// verdict completes a verdict with what only the bundle knows.
+// verdict completes a verdict of the ledger with what only the bundle knows.
 func (i item) verdict(v domain.Verdict) domain.Verdict {
-	v.ID, v.Line, v.Dropped = i.ID, i.Line, i.Dropped
-	return v
+	return formats.Item{Line: i.Line, ID: i.ID, Dropped: i.Dropped}.Of(i.Source).Verdict(v)
 }
 
 // bundles cuts a reader's items into bundles of so many. An error of the reader
