@@ -64,7 +64,7 @@ func anyOf(i, people int) int { return 1 + i*7919%people }
 
 // underLoad asks, and then asks what it is measured beside, while a load runs.
 func underLoad(s *stand, l *ledger.Ledger, ask func(ctx context.Context, i int) error, limit func(i int) error) round {
-	next := s.people() // whom the load has come to
+	next := (s.people() + bundlePeople - 1) / bundlePeople * bundlePeople // whom the load has come to
 	return func(ctx context.Context) (found sample, err error) {
 		working, ctx := errgroup.WithContext(ctx)
 		loading, stop := context.WithCancel(ctx)
