@@ -117,6 +117,9 @@ tls {
   min_version: "1.3"
 }
 {{end}}
+# Say how much of the disk the streams may have (max_file_store: 500GB): without it
+# that is three quarters of what is free when the server starts, less what it holds,
+# and one day too little to start again.
 jetstream {
   store_dir: "{{.StoreDir}}"
   sync_interval: always
