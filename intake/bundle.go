@@ -149,7 +149,7 @@ func readBundle(from sender, plain []byte) ([]formats.Item, error) {
 // rows that are refused.
 func (d *Door) decide(ctx context.Context, items []formats.Item) (verdicts []byte, refused []row, err error) {
 	n := 0
-	err = submitBundle(ctx, items, d.config.Submit, func(v domain.Verdict) error {
+	err = queue(ctx, items, d.config.Submit.inTurn).answer(func(v domain.Verdict) error {
 		if v.Outcome == domain.Rejected {
 			refused = append(refused, row{verdict: &v, submission: items[n].Submission})
 		}

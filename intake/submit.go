@@ -19,6 +19,13 @@ const BundleSize = 500
 // known to be stored; to submit it again is safe.
 type Submitter func(ctx context.Context, submissions []domain.Submission) ([]domain.Verdict, error)
 
+// Queuer takes a bundle behind those that it took before, and returns a function that
+// waits for the verdicts: those of a [Submitter].
+type Queuer func(ctx context.Context, submissions []domain.Submission) (wait func() ([]domain.Verdict, error))
+
+// queuedAhead is how many bundles wait in a queue behind the one that is decided.
+const queuedAhead = 4
+
 // Tally counts what became of an input.
 type Tally struct {
 	Accepted, Duplicate, Rejected int64
@@ -53,15 +60,38 @@ func (t *Tally) add(o domain.Outcome) {
 // read before it is decided. It cannot interrupt a reader that blocks: who
 // cancels ctx should also close what items reads from.
 func Submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Submitter, out func(domain.Verdict) error) (Tally, error) {
+	return submit(ctx, items, to.inTurn, 0, out)
+}
+
+// inTurn is a [Queuer] that takes a bundle when its turn has come.
+func (to Submitter) inTurn(ctx context.Context, submissions []domain.Submission) (wait func() ([]domain.Verdict, error)) {
+	return func() ([]domain.Verdict, error) { return to(ctx, submissions) }
+}
+
+// SubmitAhead is [Submit] for who takes further bundles while one is being decided. Of
+// those that were queued when it stops on an error, some may be stored and have no
+// verdict.
+func SubmitAhead(ctx context.Context, items iter.Seq2[formats.Item, error], to Queuer, out func(domain.Verdict) error) (Tally, error) {
+	return submit(ctx, items, to, queuedAhead, out)
+}
+
+// queued is a bundle on its way.
+type queued struct {
+	items []formats.Item
+	wait  func() ([]domain.Verdict, error)
+	of    int // submissions
+}
+
+func submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Queuer, ahead int, out func(domain.Verdict) error) (Tally, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var tally Tally
-	bundles := make(chan []formats.Item)
+	bundles := make(chan queued, ahead)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
 		for bundle := range bundles {
-			if err := submitBundle(ctx, bundle, to, func(v domain.Verdict) error {
+			if err := bundle.answer(func(v domain.Verdict) error {
 				if err := out(v); err != nil {
 					return fmt.Errorf("giving a verdict: %w", err)
 				}
@@ -78,8 +108,11 @@ func Submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Submit
 	var readErr error
 	var bundle []formats.Item
 	hand := func() bool {
+		if ctx.Err() != nil {
+			return false
+		}
 		select {
-		case bundles <- bundle:
+		case bundles <- queue(ctx, bundle, to):
 			bundle = nil
 			return true
 		case <-ctx.Done():
@@ -109,25 +142,33 @@ func Submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Submit
 	return tally, readErr
 }
 
-// submitBundle decides one bundle and gives out its verdicts.
-func submitBundle(ctx context.Context, bundle []formats.Item, to Submitter, out func(domain.Verdict) error) error {
+func queue(ctx context.Context, bundle []formats.Item, to Queuer) queued {
 	submissions := make([]domain.Submission, 0, len(bundle))
 	for _, item := range bundle {
 		if item.Reject == nil {
 			submissions = append(submissions, item.Submission)
 		}
 	}
+	q := queued{items: bundle, of: len(submissions)}
+	if q.of > 0 {
+		q.wait = to(ctx, submissions)
+	}
+	return q
+}
+
+// answer waits for a bundle's verdicts and gives them out.
+func (q queued) answer(out func(domain.Verdict) error) error {
 	var verdicts []domain.Verdict
-	if len(submissions) > 0 {
+	if q.of > 0 {
 		var err error
-		if verdicts, err = to(ctx, submissions); err != nil {
+		if verdicts, err = q.wait(); err != nil {
 			return fmt.Errorf("deciding a bundle: %w", err)
 		}
-		if len(verdicts) != len(submissions) {
+		if len(verdicts) != q.of {
 			return errMiscounted
 		}
 	}
-	for _, item := range bundle {
+	for _, item := range q.items {
 		v := domain.Verdict{Outcome: domain.Rejected, Reject: item.Reject}
 		if item.Reject == nil {
 			v, verdicts = verdicts[0], verdicts[1:]

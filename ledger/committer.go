@@ -15,7 +15,7 @@ const (
 	entryBytes       = 160     // bound of an entry on the wire, besides what is sealed
 	maxWaiting       = 64      // bundles that wait in the queue; further callers are held back
 	maxGathered      = 8_192   // submissions that the committer takes from the queue ahead of deciding
-	mixedAtMost      = 512     // submissions that share a commit whatever their districts, when no more wait
+	mixedAtMost      = 512     // submissions of a district, on average, that share a commit with others', when no more wait
 	maxSends         = 5       // of one commit to a server that does not answer
 	maxTries         = 100     // of one ask against foreign writers
 	appendTimeout    = 10 * time.Second
@@ -154,7 +154,7 @@ func (c *committer) decideWaiting() {
 func (c *committer) take(a *ask, passed []*ask) bool {
 	if c.next == nil {
 		c.next = c.newFlight()
-		c.next.mixes = len(c.waiting) <= c.mixing
+		c.next.mixes = c.mixes()
 	}
 	if err := c.identify(c.next.draft, a); err != nil {
 		c.next.answers = append(c.next.answers, answer{ask: a, err: err})
@@ -178,6 +178,27 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 	}
 	c.decideInto(c.next, a, district)
 	return true
+}
+
+// mixes tells whether the next commit takes entries of several districts: when there
+// are too few of each that waits for a commit of its own.
+func (c *committer) mixes() bool {
+	if c.mixing == 0 || len(c.waiting) <= c.mixing {
+		return c.mixing > 0
+	}
+	seen := map[domain.District]bool{}
+	for _, a := range c.waiting {
+		switch s := a.submission.(type) {
+		case domain.Registration:
+			seen[s.District] = true
+		case domain.DoseGiven:
+			seen[s.District] = true
+		}
+		if len(c.waiting) <= c.mixing*len(seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // pass notes that a waits, and so must what comes later about the same.

@@ -66,7 +66,7 @@ type Ledger struct {
 	log      *slog.Logger
 	now      func() time.Time
 	rules    domain.Rules
-	mixing   int // submissions that share a commit whatever their districts, when no more wait
+	mixing   int // submissions of a district, on average, that share a commit with others', when no more wait
 	lock     *os.File
 	vault    *vault.Vault
 	store    *eventstore.Store

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"bahi/domain"
@@ -78,8 +79,38 @@ func isFreeze(s domain.Submission) bool {
 	return ok
 }
 
+// Queue puts submissions behind those that were queued before them, and returns a
+// function that waits for the verdicts. Verdicts and errors are those of [Ledger.Submit].
+// Whoever queues several bundles one behind the other, and stops at the first error,
+// gets the verdicts that Submit would have given; what was queued behind the error may
+// be stored. The function is called once.
+func (l *Ledger) Queue(ctx context.Context, as Caller, submissions []domain.Submission) (wait func() ([]domain.Verdict, error)) {
+	if len(submissions) == 0 || len(submissions) > MaxBundle || !l.founded.Load() || slices.ContainsFunc(submissions, isFreeze) {
+		verdicts, err := l.Submit(ctx, as, submissions)
+		return func() ([]domain.Verdict, error) { return verdicts, err }
+	}
+	began := time.Now()
+	l.metrics.waiting.Add(int64(len(submissions)))
+	run, err := l.queueRun(ctx, as, submissions)
+	return func() (verdicts []domain.Verdict, _ error) {
+		if err == nil {
+			verdicts, err = l.await(ctx, run)
+		}
+		l.metrics.answered(len(submissions), verdicts, time.Since(began))
+		return verdicts, err
+	}
+}
+
 // submitRun queues a run of submissions and waits for all their verdicts.
 func (l *Ledger) submitRun(ctx context.Context, as Caller, submissions []domain.Submission) ([]domain.Verdict, error) {
+	run, err := l.queueRun(ctx, as, submissions)
+	if err != nil {
+		return nil, err
+	}
+	return l.await(ctx, run)
+}
+
+func (l *Ledger) queueRun(ctx context.Context, as Caller, submissions []domain.Submission) (*batch, error) {
 	run := newBatch(len(submissions))
 	made, asks := make([]ask, len(submissions)), make([]*ask, len(submissions))
 	for i, s := range submissions {
@@ -87,10 +118,7 @@ func (l *Ledger) submitRun(ctx context.Context, as Caller, submissions []domain.
 		l.prepareAt(asks[i], as, s)
 		asks[i].batch, asks[i].place = run, i
 	}
-	if err := l.enqueue(ctx, asks); err != nil {
-		return nil, err
-	}
-	return l.await(ctx, run)
+	return run, l.enqueue(ctx, asks)
 }
 
 // submitFreeze orders a freeze and carries it out. Once the order is in the

@@ -63,6 +63,11 @@ func (d direct) Submit(ctx context.Context, s []domain.Submission) ([]domain.Ver
 	return d.Ledger.Submit(ctx, d.caller, s)
 }
 
+// Queue takes a bundle while the ones before it are still being decided.
+func (d direct) Queue(ctx context.Context, s []domain.Submission) func() ([]domain.Verdict, error) {
+	return d.Ledger.Queue(ctx, d.caller, s)
+}
+
 // Freeze takes in what waits of centres' bundles meanwhile: the receipt waits for
 // them, and there is no service that would.
 func (d direct) Freeze(ctx context.Context, f domain.Freeze) (_ ledger.FreezeReceipt, err error) {

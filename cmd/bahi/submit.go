@@ -120,13 +120,19 @@ func (p *program) submit(ctx context.Context, name, as string, centre centreFlag
 	bar := p.meter("submitting")
 	var line []byte
 	var answered int64
-	tally, err := intake.Submit(ctx, items, d.Submit, func(v domain.Verdict) error {
+	told := func(v domain.Verdict) error {
 		answered++
 		bar.to(answered, 0)
 		line = append(formats.AppendVerdict(line[:0], v), '\n')
 		_, err := out.Write(line)
 		return err
-	})
+	}
+	var tally intake.Tally
+	if here, ok := d.(direct); ok {
+		tally, err = intake.SubmitAhead(ctx, items, here.Queue, told)
+	} else {
+		tally, err = intake.Submit(ctx, items, d.Submit, told)
+	}
 	bar.done()
 	if flushErr := out.Flush(); err == nil {
 		err = flushErr
