@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -98,6 +100,7 @@ view.`,
 			if len(names) == 0 {
 				names = ledger.Views()
 			}
+			defer boundMemory()()
 			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
 				for _, name := range names {
 					if err := p.rebuild(c.Context(), d, name, flags); err != nil {
@@ -115,6 +118,20 @@ view.`,
 	f.Uint64Var(&flags.To, "to", 0, "build through this sequence of the ledger and print the digest of what there was, less who is frozen by now; a dry run without a comparison")
 	f.BoolVar(&flags.abort, "abort", false, "stop a rebuild and throw away what was built, also of one that was stopped before")
 	return c
+}
+
+// heapLimit is what Go's memory is kept to while a verb reads the whole ledger. What
+// Pebble keeps beside it is bound by its caches; together it is less than 512 MiB.
+const heapLimit = 320 << 20
+
+// boundMemory has memory collected more often near the limit, until back is called. An
+// operator's GOMEMLIMIT goes before.
+func boundMemory() (back func()) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	before := debug.SetMemoryLimit(heapLimit)
+	return func() { debug.SetMemoryLimit(before) }
 }
 
 func (p *program) rebuild(ctx context.Context, d door, name string, flags rebuilding) error {
@@ -218,6 +235,7 @@ func (p *program) projectionsVerify() *cobra.Command {
 			if len(names) == 0 {
 				names = ledger.Views()
 			}
+			defer boundMemory()()
 			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
 				bars := map[string]*meter{}
 				report, err := d.VerifyProjections(c.Context(), names, func(name string, done, total uint64) {
