@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"testing"
 
 	"bahi/domain"
@@ -56,4 +57,52 @@ func TestFewSubmissionsShareACommit(t *testing.T) {
 		}
 	}
 	check(t, l)
+}
+
+// What is queued ahead is decided in its order, also across a freeze, and what comes
+// of many districts at once shares commits.
+func TestBundlesQueuedAhead(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir())
+	districts := []domain.District{muzaffarpur, patna}
+	var waits []func() ([]domain.Verdict, error)
+	for b := range 8 {
+		var bundle []domain.Submission
+		for n := b*200 + 1; n <= b*200+200; n++ {
+			bundle = append(bundle, registrationOf(n, districts[n%2], domain.HealthCareWorker, "2021-01-16"))
+			if n > 200 { // of the bundle before
+				bundle = append(bundle, doseOf(n-200, 1, districts[n%2], "2021-01-16"))
+			}
+		}
+		waits = append(waits, l.Queue(t.Context(), centre, bundle))
+	}
+	waits = append(waits, l.Queue(t.Context(), authority, []domain.Submission{freezeOf(1, muzaffarpur, "2021-01-17")}))
+	waits = append(waits, l.Queue(t.Context(), centre, []domain.Submission{doseOf(1501, 1, patna, "2021-01-16")}))
+	commits := map[uint64]int{}
+	for i, wait := range waits {
+		verdicts, err := wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range verdicts {
+			if v.Outcome != domain.Accepted {
+				t.Fatalf("bundle %d: %+v", i, v.Reject)
+			}
+			commits[v.Commit]++
+		}
+	}
+	if counts := countsOf(t, l, muzaffarpur, "2021-01-17"); counts.Registered != 800 || counts.Frozen != 800 {
+		t.Errorf("counts %+v", counts.Figures)
+	}
+	check(t, l)
+
+	if _, err := l.Queue(t.Context(), centre, make([]domain.Submission, MaxBundle+1))(); err == nil {
+		t.Error("a bundle is taken that is too large")
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Queue(t.Context(), centre, []domain.Submission{doseOf(1, 2, patna, "2021-03-16")})(); !errors.Is(err, ErrClosed) {
+		t.Errorf("queued in a closed ledger: %v", err)
+	}
 }
