@@ -122,7 +122,7 @@ view.`,
 
 // heapLimit is what Go's memory is kept to while a verb reads the whole ledger. What
 // Pebble keeps beside it is bound by its caches; together it is less than 512 MiB.
-const heapLimit = 320 << 20
+const heapLimit = 256 << 20
 
 // boundMemory has memory collected more often near the limit, until back is called. An
 // operator's GOMEMLIMIT goes before.
