@@ -68,12 +68,25 @@ func openPartial(path string) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory: name a file in it", path)
 	}
-	f, err := os.OpenFile(path+partial, os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := openOwn(path+partial, 0)
 	if err != nil {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another export writes %s: wait for it, or name another file", path), f.Close())
+	}
+	return f, nil
+}
+
+// openOwn opens a file that nobody else can read, also when somebody who may write to
+// the directory was there first: with a link to elsewhere, or a file that others read.
+func openOwn(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW|flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }

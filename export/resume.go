@@ -152,7 +152,7 @@ func (s state) save(path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path+partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := openOwn(path+partial, os.O_TRUNC)
 	if err != nil {
 		return err
 	}

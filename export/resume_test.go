@@ -235,3 +235,39 @@ func TestToFile(t *testing.T) {
 		t.Errorf("%v, %v", info, err)
 	}
 }
+
+// Who may write to the directory, and was there first, neither reads an export or its
+// key nor has it written elsewhere.
+func TestOthersInTheDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, elsewhere := filepath.Join(dir, "a.csv"), filepath.Join(dir, "elsewhere")
+	if err := os.WriteFile(elsewhere, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, out+partial); err != nil {
+		t.Fatal(err)
+	}
+	if err := ToFile(out, CSV, Options{}, told(made(3), ledger.ReplayQuery{}), nil); err == nil {
+		t.Error("an export follows a link")
+	}
+	if got, err := os.ReadFile(elsewhere); err != nil || string(got) != "x" {
+		t.Errorf("elsewhere is %q, %v", got, err)
+	}
+	if err := errors.Join(os.Remove(out+partial), os.WriteFile(out+partial, nil, 0o644), os.WriteFile(filepath.Join(dir, "state"+partial), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	j := Job{Out: out, State: filepath.Join(dir, "state"), Format: CSV, Head: 9}
+	err := Resume(j, func(q ledger.ReplayQuery) iter.Seq2[ledger.ReplayEvent, error] {
+		left := 1
+		return cutAfter(&left, told(made(3), q))
+	}, nil)
+	if !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	for _, file := range []string{out + partial, j.State} {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info, err)
+		}
+	}
+}
