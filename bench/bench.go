@@ -23,12 +23,12 @@ type Options struct {
 // Measure is one figure beside its limit.
 type Measure struct {
 	Name      string  `json:"measure"`
-	Events    int     `json:"events"`     // of one round, in Unit
-	PerSecond float64 `json:"per_second"` // the median round's
+	Events    int     `json:"events"`     // of the median round, in Unit
+	PerSecond float64 `json:"per_second"` // of the same
 	P50       float64 `json:"p50_us"`     // of one call in all rounds, in microseconds; where nothing smaller is called, of the whole
 	P99       float64 `json:"p99_us"`
 	Limit     string  `json:"limit,omitempty"`            // what it is measured beside
-	LimitRate float64 `json:"limit_per_second,omitempty"` // the median round's
+	LimitRate float64 `json:"limit_per_second,omitempty"` // the median of the rounds
 	RSS       int64   `json:"rss_mib"`                    // the process's resident memory at the measure's peak
 
 	Unit     string  `json:"unit"`                   // of Events and of both rates
@@ -129,14 +129,15 @@ func (m measure) rounds(ctx context.Context, all *stock, events, rounds int) (sa
 	return samples, nil
 }
 
-// median is the median round's rates, the latencies of all rounds, and the most
-// memory of any.
+// median is the median round, beside the median of the limit's, with the latencies of
+// all rounds and the most memory of any.
 func (m measure) median(samples []sample) Measure {
-	out := Measure{Name: m.name, Unit: m.unit, Limit: m.limit, Events: samples[0].events}
-	var rates, limits, loads []float64
+	slices.SortFunc(samples, func(a, b sample) int { return cmp.Compare(a.rate(), b.rate()) })
+	once := samples[len(samples)/2]
+	out := Measure{Name: m.name, Unit: m.unit, Limit: m.limit, Events: once.events, PerSecond: once.rate()}
+	var limits, loads []float64
 	var latencies, limitLatencies histogram
 	for _, s := range samples {
-		rates = append(rates, float64(s.events)/s.took.Seconds())
 		limits = append(limits, s.limit)
 		loads = append(loads, s.load)
 		out.RSS, out.Disk = max(out.RSS, s.memory), max(out.Disk, s.disk)
@@ -146,11 +147,13 @@ func (m measure) median(samples []sample) Measure {
 		}
 		latencies.merge(s.latencies)
 	}
-	out.PerSecond, out.LimitRate, out.Load = middle(rates), middle(limits), middle(loads)
+	out.LimitRate, out.Load = middle(limits), middle(loads)
 	out.P50, out.P99 = microseconds(latencies.quantile(0.50)), microseconds(latencies.quantile(0.99))
 	out.LimitP50, out.LimitP99 = microseconds(limitLatencies.quantile(0.50)), microseconds(limitLatencies.quantile(0.99))
 	return out
 }
+
+func (s sample) rate() float64 { return float64(s.events) / s.took.Seconds() }
 
 func middle(of []float64) float64 {
 	slices.Sort(of)

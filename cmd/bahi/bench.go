@@ -41,7 +41,7 @@ freeze, frozen_people and frozen_register run only when they are named.`,
 			if p.json {
 				return bench.Run(c.Context(), o, func(m bench.Measure) error { return p.print(m) })
 			}
-			fmt.Fprintf(p.stdout, benchRow, "measure", "measured", "per second", "p50", "p99", "of limit", "memory", "limit")
+			fmt.Fprintf(p.stdout, benchRow+"\n", "measure", "measured", "per second", "p50", "p99", "of limit", "memory", "limit")
 			return bench.Run(c.Context(), o, p.printMeasure)
 		},
 	}
@@ -53,7 +53,7 @@ freeze, frozen_people and frozen_register run only when they are named.`,
 	return c
 }
 
-const benchRow = "%-18s %18s %12s %9s %9s %9s %9s  %s\n"
+const benchRow = "%-18s %18s %12s %9s %9s %9s %9s  %s"
 
 // printMeasure prints a row of the table for people.
 func (p *program) printMeasure(m bench.Measure) error {
@@ -67,8 +67,9 @@ func (p *program) printMeasure(m bench.Measure) error {
 	if m.Load > 0 {
 		beside += fmt.Sprintf("; load %s events/s", grouped(int64(m.Load)))
 	}
-	_, err := fmt.Fprintf(p.stdout, benchRow, m.Name, grouped(int64(m.Events))+" "+m.Unit, grouped(int64(m.PerSecond))+"/s",
+	row := fmt.Sprintf(benchRow, m.Name, grouped(int64(m.Events))+" "+m.Unit, grouped(int64(m.PerSecond))+"/s",
 		latency(m.P50), latency(m.P99), ratio, fmt.Sprintf("%d MiB", m.RSS), beside)
+	_, err := fmt.Fprintln(p.stdout, strings.TrimRight(row, " "))
 	return err
 }
 
