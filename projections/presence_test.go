@@ -1,0 +1,97 @@
+package projections
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"bahi/domain"
+	"bahi/eventstore"
+)
+
+func TestKeyFilter(t *testing.T) {
+	t.Parallel()
+	chance := rand.New(rand.NewPCG(1, 2))
+	token := func() []byte {
+		b := binary.LittleEndian.AppendUint64([]byte{keySubmission}, chance.Uint64())
+		return binary.LittleEndian.AppendUint64(b, chance.Uint64())
+	}
+	const rows = 50_000
+	f := newKeyFilter(rows)
+	hashes := make([]uint64, rows)
+	for i := range hashes {
+		k := keyOf(token())
+		hashes[i] = k.hash()
+		f.add(hashes[i])
+	}
+	for _, h := range hashes {
+		if !f.may(h) {
+			t.Fatal("a key that was added is said to be absent")
+		}
+	}
+	wrong := 0
+	for range rows {
+		k := keyOf(token())
+		if f.may(k.hash()) {
+			wrong++
+		}
+	}
+	if wrong > rows/100 {
+		t.Errorf("%d of %d absent keys are taken for present", wrong, rows)
+	}
+}
+
+// TestPresence: what is known of absent keys is made while rows are written, let go of
+// and made again; whatever was accepted is found all along, and nothing else is.
+func TestPresence(t *testing.T) {
+	t.Parallel()
+	r, err := OpenRegister("register", nil, Options{FS: vfs.NewMem(), MemTableBytes: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	at := time.Date(2021, 2, 1, 0, 0, 0, 0, time.UTC)
+	token := func(n uint64) (s domain.SubmissionToken) {
+		chance := rand.New(rand.NewPCG(7, n))
+		binary.LittleEndian.PutUint64(s[:], chance.Uint64())
+		binary.LittleEndian.PutUint64(s[8:], chance.Uint64())
+		return s
+	}
+	below := &(*registerRows)(r.live.Load()).memory.below
+	const each, commits = 400, 120
+	for c := range uint64(commits) {
+		d := r.Draft(c+1, nil, each)
+		for i := range uint64(each) {
+			if err := d.Add(eventstore.Entry{Submission: token(c*each + i), Recorded: at}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Accept(d); err != nil {
+			t.Fatal(err)
+		}
+		now := r.Now()
+		for i := range uint64(each) {
+			n := (i*7919 + c) % (c*each + each)
+			if s, ok, err := now.Submission(token(n)); err != nil || !ok || s.Commit != n/each+1 {
+				t.Fatalf("submission %d, after commit %d: %+v, %v, %v", n, c+1, s, ok, err)
+			}
+			if _, ok, err := now.Submission(token(1<<40 + c*each + i)); err != nil || ok {
+				t.Fatalf("a submission that nobody sent: %v, %v", ok, err)
+			}
+		}
+		if c%50 == 49 { // enough was asked for a pass over the rows
+			below.making.Wait()
+			if below.chain.Load() == nil {
+				t.Error("nothing is known of absent keys")
+			}
+			below.release()
+		}
+	}
+}
