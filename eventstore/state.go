@@ -5,10 +5,16 @@ import (
 	"time"
 )
 
-// Room returns [ErrFull] when nothing can be appended for want of space. It asks
-// nobody: of an external server it knows nothing.
-func (s *Store) Room() error {
-	if s.diskFull() {
+// CanAppend returns why nothing can be appended, as far as is known without asking
+// anybody: [ErrUnreachable] while there is no connection, [ErrFull] when the embedded
+// server's disk is full.
+func (s *Store) CanAppend() error {
+	switch {
+	case s.nc.IsClosed():
+		return ErrClosed
+	case !s.nc.IsConnected():
+		return ErrUnreachable
+	case s.diskFull():
 		return ErrFull
 	}
 	return nil

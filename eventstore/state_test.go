@@ -28,8 +28,12 @@ func TestStoredAt(t *testing.T) {
 	if _, err := s.StoredAt(t.Context(), sequence+1); !errors.Is(err, ErrNotFound) {
 		t.Errorf("one that is not there: %v", err)
 	}
-	if err := s.Room(); err != nil {
+	if err := s.CanAppend(); err != nil {
 		t.Error(err)
+	}
+	s.Close()
+	if err := s.CanAppend(); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed store: %v", err)
 	}
 }
 

@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"bahi/eventstore"
 	"bahi/projections"
 )
 
@@ -87,7 +89,10 @@ func (g gauges) Collect(metrics chan<- prometheus.Metric) {
 	to.value(gaugeQueue, float64(len(g.queue)))
 	g.collectFreezes(to)
 	g.collectCheckpoint(to)
-	stored, err := g.store.Info(ctx)
+	var stored eventstore.Info
+	if err = g.store.CanAppend(); err == nil || errors.Is(err, eventstore.ErrFull) {
+		stored, err = g.store.Info(ctx)
+	}
 	if err != nil {
 		to.flag(gaugeUp, false)
 		return

@@ -2,7 +2,10 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"bahi/eventstore"
 )
 
 const (
@@ -28,12 +31,16 @@ func (l *Ledger) Ready(ctx context.Context) (not []error) {
 		return []error{err}
 	}
 	defer leave()
+	full := l.store.CanAppend()
+	if full != nil && !errors.Is(full, eventstore.ErrFull) {
+		return []error{full} // whatever else is wrong follows from it
+	}
 	head, err := l.store.Head(ctx)
 	if err != nil {
-		return []error{err} // whatever else is wrong follows from it
+		return []error{err}
 	}
-	if err := l.store.Room(); err != nil {
-		not = append(not, err)
+	if full != nil {
+		not = append(not, full)
 	} else if l.metrics.failing(appendsRest) {
 		not = append(not, ErrUndecided)
 	}

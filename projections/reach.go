@@ -36,7 +36,7 @@ func (r *Runner) OutOfReach(head, within uint64) (out []error) {
 	for _, v := range r.views() {
 		lag := head - min(head, v.Folded())
 		at, anew := r.foldedAnew(v)
-		if anew {
+		if v.Unusable() != nil || anew && lag > within {
 			out = append(out, &FoldingError{View: v.Name(), Done: at.Done, Total: at.Total})
 		} else if cause := r.troubleOf(v); cause != nil || lag > within {
 			out = append(out, &BehindError{View: v.Name(), Lag: lag, Cause: cause})
@@ -45,17 +45,17 @@ func (r *Runner) OutOfReach(head, within uint64) (out []error) {
 	return out
 }
 
-// foldedAnew tells whether a view is brought up beside the others, and how far that is.
+// foldedAnew tells whether a view is brought up beside the others, and how far that or
+// its rebuild is.
 func (r *Runner) foldedAnew(v View) (at Progress, anew bool) {
-	anew = v.Unusable() != nil
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.followed {
 		if f.view == v {
-			at, anew = f.at, anew || f.admitted && !f.joined && f.err == nil
+			at, anew = f.at, f.admitted && !f.joined && f.err == nil
 		}
 	}
-	if j := r.jobs[v.Name()]; j != nil && anew {
+	if j := r.jobs[v.Name()]; j != nil {
 		at = j.at
 	}
 	return at, anew

@@ -1,0 +1,67 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"bahi/domain"
+	"bahi/eventstore"
+)
+
+// TestReadyAgain: a ledger whose server went is not ready, and is again when the server
+// is back.
+func TestReadyAgain(t *testing.T) {
+	t.Parallel()
+	options := server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoLog: true, NoSigs: true}
+	start := func() *server.Server {
+		t.Helper()
+		s, err := server.NewServer(&options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(10 * time.Second) {
+			t.Fatal("the server does not start")
+		}
+		return s
+	}
+	end := func(s *server.Server) {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+	first := start()
+	dir := t.TempDir()
+	l, err := Open(t.Context(), Config{Data: dir + "/data", Keys: dir + "/keys", Sandbox: true, NATS: first.ClientURL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit(t, l, centre, registrationOf(1, 208, domain.HealthCareWorker, "2021-01-16"))
+	if not := l.Ready(t.Context()); len(not) > 0 {
+		t.Errorf("not ready: %v", not)
+	}
+	ready := func() []error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // it may not have noticed yet that nobody answers
+		defer cancel()
+		return l.Ready(ctx)
+	}
+	end(first)
+	if not := ready(); len(not) != 1 || !errors.Is(not[0], eventstore.ErrUnreachable) {
+		t.Errorf("without a server it is not ready for %v", not)
+	}
+	if is := measured(t, l); is["bahi_ledger_up"] != 0 || is["bahi_events_total"] == 0 {
+		t.Errorf("without a server: %v", is)
+	}
+	second := start() // at the port that the first was given
+	t.Cleanup(func() { end(second) })
+	t.Cleanup(func() { shut(t, l) })
+	for deadline := time.Now().Add(time.Minute); len(ready()) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("a minute later: %v", ready())
+		}
+	}
+	submit(t, l, centre, registrationOf(2, 208, domain.HealthCareWorker, "2021-01-16"))
+}
