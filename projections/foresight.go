@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"maps"
+	"slices"
+
 	"bahi/domain"
 	"bahi/eventstore"
 )
@@ -11,18 +14,29 @@ type foresight struct {
 	forgotten map[domain.Cohort]bool        // the ledger keeps their tokens as a set without persons
 	listed    map[domain.PersonToken]uint64 // likewise, of registrations before that order, which lists the person
 	rekeyed   map[domain.Cohort]uint64      // registrations before that commit may need keys that are wrapped until then
+
+	told map[uint64][]eventstore.Entry // orders by their sequence, until they are folded: a later one is about an earlier
 }
 
 // foresee notes what a rebuild may lack keys for.
 func (r *registerRows) foresee(commits []eventstore.Commit) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := r.orders
+	if r.told == nil {
+		r.told = map[uint64][]eventstore.Entry{}
+	}
 	for _, c := range commits {
-		for _, e := range c.Entries {
-			if isOrder(e.Event) && !all.holds(e.Event) {
-				all = all.with(e, c.Sequence)
+		r.told[c.Sequence] = slices.DeleteFunc(slices.Clone(c.Entries), func(e eventstore.Entry) bool { return !isOrder(e.Event) })
+	}
+	all := r.orders
+	for _, sequence := range slices.Sorted(maps.Keys(r.told)) {
+		for _, e := range r.told[sequence] {
+			if !all.holds(e.Event) {
+				all = all.with(e, sequence)
 			}
+		}
+		if sequence <= r.last.sequence {
+			delete(r.told, sequence)
 		}
 	}
 	for _, f := range all.freezes {

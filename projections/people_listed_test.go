@@ -204,3 +204,29 @@ func TestSamplesOfListedOutliveACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A register is told orders one by one as they come: what a later one says of a freeze
+// that is not folded yet is noted all the same.
+func TestOrdersForeseenOneByOne(t *testing.T) {
+	t.Parallel()
+	h := newListedHistory(20)
+	order := h.commits[len(h.commits)-1]
+	r, err := OpenRegister("register", nil, small(vfs.NewMem()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for i, event := range []domain.Event{order.Entries[0].Event, domain.PhotoIDsComplete{Freeze: h.freeze}, domain.SurvivorsRekeyed{Freeze: h.freeze}} {
+		c := eventstore.Commit{Sequence: order.Sequence + uint64(10*i), Entries: []eventstore.Entry{{Event: event}}}
+		if err := r.Foresee(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := (*registerRows)(r.live.Load())
+	if !rows.foresaw(h.to, h.people[0], 2) || !rows.foresaw(h.from, h.listed[0], 2) || rows.foresaw(h.from, h.people[0], 2) {
+		t.Error("whose tokens are kept as a set is not noted")
+	}
+	if got := rows.rekeyedFrom(h.from); got != order.Sequence+20 {
+		t.Errorf("rekeyed from %d", got)
+	}
+}
