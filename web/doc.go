@@ -15,6 +15,9 @@
 // district, a centre, an officer, bounds every answer. A request that changes
 // something may be sent again under an Idempotency-Key.
 //
+// What the server and the rooms below count stands in a registry of its own, for
+// Prometheus; whether the ledger is ready is told to anybody, once a second at most.
+//
 // The log tells the pattern of a route and never the path, for a path may hold a
 // reference number. Everything is bounded: lines, bodies, headers, connections,
 // streams, and the time that anybody may keep the other side waiting.
