@@ -44,7 +44,7 @@ const (
 func newMetrics() *metrics {
 	m := &metrics{
 		submissions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "bahi_submissions_total", Help: "Submissions by their verdict, and rejected ones by their code; failed ones got no verdict.",
+			Name: "bahi_submissions_total", Help: "Submissions that could be read, by their verdict, and rejected ones by their code; failed ones got no verdict.",
 		}, []string{"outcome", "code"}),
 		answering: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "bahi_submission_seconds", Help: "From the call that brings submissions, 1 to 500 at a time, to their verdicts.",

@@ -23,7 +23,10 @@ func (p *program) countsExplainCommand() *cobra.Command {
 		Long: `Explain lists the commits that moved what a district counts as having happened on one
 day: when each was recorded, how many events of which kind it has of that day, and by
 how much it moved which figure. Together they are the new part of that day's row in
-"counts --by day". What was recorded after --as-known is left out.`,
+"counts --by day". What was recorded after --as-known is left out.
+
+Commits are told to whoever opens the ledger, and through a service to operators and
+auditors. Others are told the days on which it was recorded.`,
 		Example: `  bahi counts explain --data ./ledger --district 208 --day 2021-02-13
   bahi counts explain --data ./ledger --district 208 --day 2021-02-13 --as-known 2021-03-04 --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
