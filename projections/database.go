@@ -36,7 +36,7 @@ const (
 // Options are what an operator may want to set. The zero value is what bahi
 // runs with.
 type Options struct {
-	CacheBytes    int64  // for blocks of each view's tables; 32 MiB when 0
+	CacheBytes    int64  // for blocks of each view's tables; 32 MiB when 0, the register's 128
 	MemTableBytes uint64 // of each view, up to four of them at once; 16 MiB when 0
 	FS            vfs.FS // tests inject faults here; the disk when nil
 }

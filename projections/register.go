@@ -2,6 +2,7 @@ package projections
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -85,13 +86,19 @@ type cohortState struct {
 // What cannot be read is not an error: see [View.Unusable]. Errors: [ErrLocked].
 func OpenRegister(dir string, keys Keys, options ...Options) (*Register, error) {
 	r := &Register{}
-	r.keeping = keeping{name: "register", version: registerVersion, reads: registerVersion, root: dir, options: only(options).withDefaults()}
+	o := only(options)
+	o.CacheBytes = cmp.Or(o.CacheBytes, registerCache)
+	r.keeping = keeping{name: "register", version: registerVersion, reads: registerVersion, root: dir, options: o.withDefaults()}
 	r.open = func(db *database) (*registerRows, error) { return loadRegister(db, keys, r.options) }
 	if err := r.load(); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
+
+// registerCache is for the blocks that hold persons: every dose asks for one that may
+// have been registered at any time.
+const registerCache = 128 << 20
 
 func only(options []Options) Options {
 	if len(options) == 0 {
