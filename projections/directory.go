@@ -57,9 +57,14 @@ func (g *generations[T, R]) load() (err error) {
 }
 
 // locate finds the number of the live generation. First is true when there is none
-// yet, and this is to be it.
+// yet, and this is to be it. Where the directory does not say which of them was live,
+// the view is folded anew, into a number that none of them has.
 func (g *generations[T, R]) locate() (first bool, err error) {
-	g.number, err = g.current()
+	if g.number, err = g.current(); err == nil && g.number > 0 {
+		if _, there := g.options.FS.Stat(g.dir(g.number)); absentFile(there) {
+			err = &ViewError{View: g.name, Err: ErrCorrupt, Cause: fmt.Errorf("%s names generation %d, which is not there", currentFile, g.number)}
+		}
+	}
 	if why := (*ViewError)(nil); errors.As(err, &why) { // nobody can say which of them was live
 		g.unusable.Store(why)
 		g.number, err = g.newest()

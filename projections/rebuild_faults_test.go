@@ -155,3 +155,48 @@ func TestRebuildWithoutSpace(t *testing.T) {
 		})
 	}
 }
+
+// A view whose CURRENT says nothing, or names a generation that is not there, is folded
+// anew, and tells why.
+func TestCurrentDamaged(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(t, 614, vfs.NewMem())
+	for range 20 {
+		a.step(20)
+	}
+	a.land()
+	for _, text := range []string{"", "garbage", "-3", "0", "7", "000002", "99999999999999999999"} {
+		disk := vfs.NewMem()
+		open := func() *People {
+			p, err := OpenPeople("people", small(disk))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		p := open()
+		err := CatchUp(t.Context(), a.ledger, p, nil)
+		if err = errors.Join(err, p.Close()); err != nil {
+			t.Fatal(err)
+		}
+		f, err := disk.Create("people/CURRENT", vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.Write([]byte(text)); err != nil || f.Close() != nil {
+			t.Fatal(err)
+		}
+		p = open()
+		if err := p.Unusable(); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if err := CatchUp(t.Context(), a.ledger, p, nil); err != nil {
+			t.Fatal(err)
+		}
+		checkPeople(t, a, p)
+		wellBuilt(t, a.ledger, p, disk)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
