@@ -12,7 +12,7 @@ test: ## the tests, as the README says
 	go test ./...
 
 race: ## the tests of the concurrent rooms under the race detector
-	go test -race -short ./domain ./eventstore ./vault ./projections ./ledger ./intake ./web
+	go test -race -short ./domain ./eventstore ./vault ./projections ./ledger ./intake ./access ./notices ./centre ./web
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
