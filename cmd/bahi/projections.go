@@ -58,11 +58,13 @@ func (p *program) projectionsStatus() *cobra.Command {
 
 // remark says what else there is to know of a view.
 func remark(v projections.ViewStatus) (s string) {
-	if v.Building > 0 || v.Step != "" {
-		s = fmt.Sprintf("\trebuilt through %s", grouped(int64(v.Building)))
-	}
-	if v.Total > 0 {
-		s += fmt.Sprintf(" of %s, %s events/s, %.0f s left", grouped(int64(v.Total)), grouped(int64(v.Rate)), v.Left)
+	switch {
+	case v.Step != "" && v.Total > 0:
+		s = fmt.Sprintf("\trebuilding, %s %s of %s, %s events/s, %.0f s left", v.Step, grouped(int64(v.Building)), grouped(int64(v.Total)), grouped(int64(v.Rate)), v.Left)
+	case v.Step != "":
+		s = fmt.Sprintf("\trebuilding, %s", v.Step)
+	case v.Building > 0:
+		s = fmt.Sprintf("\ta rebuild was stopped at %s", grouped(int64(v.Building)))
 	}
 	if v.Trouble != "" {
 		s += "\t" + v.Trouble
