@@ -286,7 +286,7 @@ func (g *generations[T, R]) swap(ctx context.Context, from Ledger, b *beside[R])
 // asked for the rebuild; what it cannot do is done at the next start.
 func (g *generations[T, R]) retire(ctx context.Context, r R, dir string) error {
 	r.base().readers.Lock() // for good; it waits for readers, and for a purge
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	err := errors.Join(r.base().discard(), g.options.FS.RemoveAll(dir), g.Settle(ctx))
 	if err != nil {
