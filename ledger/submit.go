@@ -46,6 +46,9 @@ func (l *Ledger) submit(ctx context.Context, as Caller, submissions []domain.Sub
 	if refused, err := l.foundFor(ctx, as, submissions...); refused != nil || err != nil {
 		return refused, err
 	}
+	if !slices.ContainsFunc(submissions, isFreeze) {
+		return l.submitRun(ctx, as, submissions)
+	}
 	verdicts := make([]domain.Verdict, 0, len(submissions))
 	for start := 0; start < len(submissions); {
 		end := start

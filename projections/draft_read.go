@@ -66,7 +66,7 @@ func (d *Draft) Person(t domain.PersonToken) (domain.Person, error) {
 		return p.person, nil
 	}
 	rows := d.generation()
-	person, err := d.person(rows, t)
+	person, err := d.person(rows, t, d.at(keyPerson, t[:]))
 	rows.release()
 	if err != nil {
 		return domain.Person{}, err
@@ -76,9 +76,9 @@ func (d *Draft) Person(t domain.PersonToken) (domain.Person, error) {
 }
 
 // person looks without keeping what it finds: drafts below d are not changed.
-func (d *Draft) person(rows *registerRows, t domain.PersonToken) (person domain.Person, err error) {
+func (d *Draft) person(rows *registerRows, t domain.PersonToken, key []byte) (person domain.Person, err error) {
 	if d == nil || d.accepted {
-		err = rows.find(append([]byte{keyPerson}, t[:]...), func(history []byte) error {
+		err = rows.find(key, func(history []byte) error {
 			if person, err = evolve(person, history); err != nil {
 				return &ViewError{View: rows.view, Err: ErrCorrupt, Cause: err}
 			}
@@ -90,7 +90,7 @@ func (d *Draft) person(rows *registerRows, t domain.PersonToken) (person domain.
 	if p != nil && p.known {
 		return p.person, nil
 	}
-	if person, err = d.parent.person(rows, t); err != nil || p == nil {
+	if person, err = d.parent.person(rows, t, key); err != nil || p == nil {
 		return person, err
 	}
 	return evolve(person, p.pending)
