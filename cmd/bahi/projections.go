@@ -122,8 +122,8 @@ view.`,
 	return c
 }
 
-// heapLimit is what Go's memory is kept to while a verb reads the whole ledger. What
-// Pebble keeps beside it is bound by its caches; together it is less than 512 MiB.
+// heapLimit is what Go's memory is kept to while a verb reads the whole ledger, where
+// what is in use lets it. What Pebble keeps beside it is bound by its caches.
 const heapLimit = 256 << 20
 
 // boundMemory has memory collected more often near the limit, until back is called. An
