@@ -150,7 +150,7 @@ func (c *countsRows) put(t *tally, to checkpoint) (err error) {
 	}
 	batch := c.NewBatch()
 	defer batch.Close()
-	sums, err := c.add(batch, t.cells)
+	sums, err := c.add(batch, t.sums())
 	if err != nil {
 		return err
 	}
@@ -217,54 +217,6 @@ func (c *countsRows) sum(key []byte) (sum int64, err error) {
 		return nil
 	})
 	return sum, err
-}
-
-// tally sums up commits: the whole meaning of the count view, without its rows.
-type tally struct {
-	cells   map[dated]int64
-	closed  map[domain.Cohort]closure
-	days    map[domain.Day]uint64
-	lastDay domain.Day // the last one with a first commit
-	commits int
-	events  uint64
-}
-
-func newTally() *tally {
-	return &tally{
-		cells: map[dated]int64{}, closed: map[domain.Cohort]closure{}, days: map[domain.Day]uint64{}, lastDay: math.MinInt32,
-	}
-}
-
-func (t *tally) add(c eventstore.Commit) {
-	var day domain.Day
-	var until int64 // the day's last millisecond
-	for _, e := range c.Entries {
-		if at := e.Recorded.UnixMilli(); until == 0 || at > until {
-			day = domain.DayOf(e.Recorded)
-			until = day.End().UnixMilli()
-		}
-		if day > t.lastDay {
-			t.days[day], t.lastDay = c.Sequence, day
-		}
-		t.events++
-		switch event := e.Event.(type) {
-		case domain.FreezeOrdered:
-			for _, size := range event.Cohorts {
-				t.close(size.Cohort, closure{event.Day, e.Recorded.UnixMilli()})
-			}
-		case domain.PersonRegistered:
-			if event.Closed {
-				t.close(event.Cohort, fromBirth)
-			}
-		}
-		domain.Counts(e.Event, func(cell domain.Cell, n int64) { t.cells[dated{cell, day}] += n })
-	}
-}
-
-func (t *tally) close(c domain.Cohort, since closure) {
-	if _, known := t.closed[c]; !known {
-		t.closed[c] = since
-	}
 }
 
 // A cell's key: district, measure, group, generation, sex, vaccine, day it

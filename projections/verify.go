@@ -180,17 +180,18 @@ func (c *countsRows) recompute(ctx context.Context, from Ledger, at *pebble.Snap
 			found = append(found, Mismatch{View: c.view, What: fmt.Sprintf(format, args...)})
 		}
 	}
+	cells := t.sums()
 	err = scan(c.view, at, []byte{keyCell}, func(key, value []byte) error {
 		cell, _ := datedAt(key)
 		sum := (&recordReader{b: value}).varint()
-		if want := t.cells[cell]; want != sum {
+		if want := cells[cell]; want != sum {
 			differ("%s: %d in the view, %d by the ledger", cell, sum, want)
 		}
-		delete(t.cells, cell)
+		delete(cells, cell)
 		return nil
 	})
 	if err == nil {
-		for cell, want := range t.cells {
+		for cell, want := range cells {
 			if want != 0 {
 				differ("%s: not in the view, %d by the ledger", cell, want)
 			}
