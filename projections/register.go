@@ -108,7 +108,11 @@ func only(options []Options) Options {
 }
 
 func loadRegister(db *database, keys Keys, options Options) (*registerRows, error) {
-	db.memory = newMemory(int(layers * options.MemTableBytes / rowMemory))
+	memory := options.MemTableBytes
+	if !db.unread { // there are two at once while one is built
+		memory *= layers
+	}
+	db.memory = newMemory(int(memory / rowMemory))
 	r := &registerRows{
 		database: db,
 		keys:     keys,
