@@ -185,10 +185,12 @@ func (l *layer) sorted() []place {
 	return places
 }
 
-// hash is made of a key's last bytes, which of tokens are as good as random.
+// hash is made of both ends of a key: the last bytes of tokens are as good as random,
+// those of canaries are all the same.
 func (k *memoryKey) hash() uint64 {
+	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
 	end := max(int(k.n), 8)
-	h := binary.LittleEndian.Uint64(k.bytes[end-8:end]) ^ uint64(k.bytes[0])
-	h *= 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
+	h := binary.LittleEndian.Uint64(k.bytes[:8]) * golden
+	h = (h ^ h>>32 ^ binary.LittleEndian.Uint64(k.bytes[end-8:end])) * golden
 	return h ^ h>>32
 }

@@ -26,7 +26,7 @@ const layers = 4
 // Nothing is lost with it: a view folds again from its checkpoint, which is
 // written with the rows.
 type memory struct {
-	limit int // rows of a layer
+	limit int // rows of a layer; its values take no more than so many times rowMemory
 
 	mu      sync.RWMutex // protects what follows; held for reading through a whole look-up
 	newest  *layer
@@ -49,9 +49,7 @@ func (db *database) makeRoom() error {
 	if err := db.writeLeaving(); err != nil {
 		return err
 	}
-	m.mu.Lock()
 	m.turn()
-	m.mu.Unlock()
 	m.done.Go(func() { _ = db.writeLeaving() }) // who comes next is told
 	return nil
 }
@@ -72,11 +70,17 @@ func (db *database) remember(rows *writes, to checkpoint) {
 func (m *memory) full() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.newest.rows) >= m.limit
+	return len(m.newest.rows) >= m.limit || len(m.newest.values) >= m.limit*rowMemory
 }
 
-// turn makes the newest layer the one that leaves. The lock is held.
+// turn makes the newest layer the one that leaves, unless one is leaving: the fold and
+// whoever drains may both have come for it.
 func (m *memory) turn() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leaving != nil || len(m.newest.rows) == 0 {
+		return
+	}
 	m.leaving, m.newest, m.spare = m.newest, m.spare, nil
 	if m.newest == nil {
 		m.newest = newLayer()
@@ -91,18 +95,13 @@ func (db *database) drain() error {
 	if db.sorter != nil {
 		return db.sorter.drain()
 	}
-	m := db.memory
-	if m == nil {
+	if db.memory == nil {
 		return nil
 	}
 	if err := db.writeLeaving(); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	if m.leaving == nil && len(m.newest.rows) > 0 {
-		m.turn()
-	}
-	m.mu.Unlock()
+	db.memory.turn()
 	return db.writeLeaving()
 }
 

@@ -21,6 +21,7 @@ import (
 // is forgotten is not to be guessed from it either.
 type presence struct {
 	chain atomic.Pointer[[]keyFilter] // nil as long as nobody knows all rows
+	asked atomic.Int64                // how often it knew nothing
 
 	// landing is held for reading from when keys are noted until their rows are in
 	// the files, so that a pass begins with either all told or all there.
@@ -30,7 +31,6 @@ type presence struct {
 	filters  []keyFilter
 	room     int  // rows that the last of them still takes
 	noting   bool // every row that is written is told
-	asked    int  // how often it knew nothing
 	making   sync.WaitGroup
 	cancel   context.CancelFunc // of what is making
 	releases int                // how often it was let go of
@@ -101,12 +101,16 @@ func (p *presence) publish() {
 }
 
 // missed is told that Pebble was asked because nothing is known, and after some
-// time has a pass over the rows made, beside.
+// time has a pass over the rows made, beside. A pass that is under way holds the lock
+// nearly all the time: look-ups do not wait for it.
 func (p *presence) missed(db *database) {
+	if p.asked.Add(1) != worthMaking {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.asked++; p.asked != worthMaking {
-		return
+	if p.asked.Load() < worthMaking {
+		return // it was let go of meanwhile
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
@@ -167,7 +171,8 @@ func (p *presence) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.chain.Store(nil)
-	p.filters, p.room, p.noting, p.asked = nil, 0, false, 0
+	p.asked.Store(0)
+	p.filters, p.room, p.noting = nil, 0, false
 	p.releases++
 }
 

@@ -95,3 +95,23 @@ func TestPresence(t *testing.T) {
 		}
 	}
 }
+
+// TestMissedWaitsForNoPass: who asks in vain while a pass over the rows is under way does
+// not wait for it.
+func TestMissedWaitsForNoPass(t *testing.T) {
+	t.Parallel()
+	p := &presence{}
+	p.mu.Lock() // as a pass does
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		p.missed(nil)
+	}()
+	select {
+	case <-asked:
+	case <-time.After(10 * time.Second):
+		t.Error("a look-up waits for a pass")
+	}
+	p.mu.Unlock()
+	<-asked
+}
