@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"sync"
 
 	"bahi/domain"
 	"bahi/formats"
@@ -70,7 +72,8 @@ func (to Submitter) inTurn(ctx context.Context, submissions []domain.Submission)
 
 // SubmitAhead is [Submit] for who takes further bundles while one is being decided. Of
 // those that were queued when it stops on an error, some may be stored and have no
-// verdict.
+// verdict. A bundle with a freeze, which nothing undoes, is queued when what stands
+// before it has its verdicts.
 func SubmitAhead(ctx context.Context, items iter.Seq2[formats.Item, error], to Queuer, out func(domain.Verdict) error) (Tally, error) {
 	return submit(ctx, items, to, queuedAhead, out)
 }
@@ -88,19 +91,24 @@ func submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Queuer
 	var tally Tally
 	bundles := make(chan queued, ahead)
 	finished := make(chan struct{})
+	var waiting sync.WaitGroup // bundles that were handed over, until they are answered
 	go func() {
 		defer close(finished)
-		for bundle := range bundles {
-			if err := bundle.answer(func(v domain.Verdict) error {
-				if err := out(v); err != nil {
-					return fmt.Errorf("giving a verdict: %w", err)
-				}
-				tally.add(v.Outcome)
-				return nil
-			}); err != nil {
-				stop(err)
-				return
+		tell := func(v domain.Verdict) error {
+			if err := out(v); err != nil {
+				return fmt.Errorf("giving a verdict: %w", err)
 			}
+			tally.add(v.Outcome)
+			return nil
+		}
+		var failed error
+		for bundle := range bundles {
+			if failed == nil {
+				if failed = bundle.answer(tell); failed != nil {
+					stop(failed)
+				}
+			}
+			waiting.Done()
 		}
 	}()
 
@@ -108,9 +116,13 @@ func submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Queuer
 	var readErr error
 	var bundle []formats.Item
 	hand := func() bool {
+		if slices.ContainsFunc(bundle, isFreeze) {
+			waiting.Wait()
+		}
 		if ctx.Err() != nil {
 			return false
 		}
+		waiting.Add(1)
 		select {
 		case bundles <- queue(ctx, bundle, to):
 			bundle = nil
@@ -140,6 +152,11 @@ func submit(ctx context.Context, items iter.Seq2[formats.Item, error], to Queuer
 		return tally, err
 	}
 	return tally, readErr
+}
+
+func isFreeze(item formats.Item) bool {
+	_, ok := item.Submission.(domain.Freeze)
+	return ok
 }
 
 func queue(ctx context.Context, bundle []formats.Item, to Queuer) queued {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"bahi/domain"
 	"bahi/formats"
@@ -199,3 +201,25 @@ func TestSubmitStopsAtAnError(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestSubmitAheadOrdersNoFreezeTooEarly: nothing undoes a freeze, so it goes nowhere
+// before what stands before it in the file has its verdicts.
+func TestSubmitAheadOrdersNoFreezeTooEarly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("the disk is full")
+		input := lines(BundleSize) + swap(samples[7], id1, numbered(BundleSize)) + "\n" + lines(2*BundleSize)
+		ordered := false
+		to := func(_ context.Context, s []domain.Submission) func() ([]domain.Verdict, error) {
+			ordered = ordered || slices.ContainsFunc(s, func(s domain.Submission) bool { _, ok := s.(domain.Freeze); return ok })
+			return func() ([]domain.Verdict, error) {
+				time.Sleep(time.Minute) // all that can be queued ahead is
+				return nil, broken
+			}
+		}
+		_, err := SubmitAhead(t.Context(), formats.ReadNDJSON(strings.NewReader(input)), to, func(domain.Verdict) error { return nil })
+		if !errors.Is(err, broken) || ordered {
+			t.Errorf("%v; ordered: %v", err, ordered)
+		}
+	})
+}
