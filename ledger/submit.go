@@ -162,19 +162,27 @@ func (b *batch) settle(err error) {
 	}
 }
 
-// await waits for the verdicts of a batch.
+// await waits for the verdicts of a batch. With an error there are none: some of them
+// may have been given to what was not stored.
 func (l *Ledger) await(ctx context.Context, b *batch) ([]domain.Verdict, error) {
 	select {
 	case <-b.done:
-		return b.verdicts, b.err
+		return b.outcome()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-l.stopped:
 	}
 	select {
 	case <-b.done: // answered in the committer's last moment
-		return b.verdicts, b.err
+		return b.outcome()
 	default:
 		return nil, ErrClosed
 	}
+}
+
+func (b *batch) outcome() ([]domain.Verdict, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	return b.verdicts, nil
 }

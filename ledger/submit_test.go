@@ -245,7 +245,11 @@ func TestOneFaultLeavesTheOthers(t *testing.T) {
 	if err := l.enqueue(t.Context(), asks); err != nil {
 		t.Fatal(err)
 	}
-	verdicts, err := l.await(t.Context(), batch)
+	told, err := l.await(t.Context(), batch)
+	if told != nil {
+		t.Errorf("verdicts are told beside an error: %+v", told)
+	}
+	verdicts := batch.verdicts
 	if err == nil || verdicts[0].Outcome != domain.Accepted || verdicts[1].Outcome != 0 || verdicts[2].Outcome != domain.Accepted {
 		t.Errorf("verdicts %+v, %v", verdicts, err)
 	}
