@@ -33,4 +33,4 @@ var measures = []measure{
 
 // enough is how many events are read and folded, by default, of one ledger that
 // several measures share.
-const enough = 300_000
+const enough = 750_000
