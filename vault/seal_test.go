@@ -68,6 +68,43 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
+// TestSealerInTurns: one sealer seals for whoever comes, under the key that holds then,
+// and no longer under one that has ended.
+func TestSealerInTurns(t *testing.T) {
+	t.Parallel()
+	v := open(t)
+	if err := v.EnsureKeys(hcw, flw); err != nil {
+		t.Fatal(err)
+	}
+	sealer := v.Sealer()
+	turns := func() {
+		t.Helper()
+		another := domain.PersonToken{0xcc}
+		for _, c := range []domain.Cohort{hcw, flw, flw, hcw} {
+			for _, p := range []domain.PersonToken{somebody, another, another, somebody} {
+				sealed, err := sealer.Dose(c, p, someDose)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := v.OpenDose(c, p, sealed); err != nil || got != someDose {
+					t.Errorf("%s: opened to something else: %v", c, err)
+				}
+			}
+		}
+	}
+	turns()
+	if err := v.NextEpoch(hcw, 2); err != nil { // whose key the sealer has
+		t.Fatal(err)
+	}
+	turns()
+	if _, err := v.Destroy(hcw); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sealer.Dose(hcw, somebody, someDose); !errors.Is(err, ErrKeyDestroyed) {
+		t.Errorf("sealed under a key that has ended: %v", err)
+	}
+}
+
 // The length of what is sealed does not tell the length of a name.
 func TestSealedLength(t *testing.T) {
 	t.Parallel()
