@@ -183,9 +183,6 @@ func (c *committer) take(a *ask, passed []*ask) bool {
 // mixes tells whether the next commit takes entries of several districts: when there
 // are too few of each that waits for a commit of its own.
 func (c *committer) mixes() bool {
-	if c.mixing == 0 || len(c.waiting) <= c.mixing {
-		return c.mixing > 0
-	}
 	seen := map[domain.District]bool{}
 	for _, a := range c.waiting {
 		switch s := a.submission.(type) {
@@ -194,7 +191,7 @@ func (c *committer) mixes() bool {
 		case domain.DoseGiven:
 			seen[s.District] = true
 		}
-		if len(c.waiting) <= c.mixing*len(seen) {
+		if len(c.waiting) <= c.mixing*max(1, len(seen)) {
 			return true
 		}
 	}

@@ -111,6 +111,7 @@ func (c *committer) land(err error) {
 		}
 		clear(f.commit.Entries)
 		clear(f.answers)
+		f.draft, f.closed = nil, nil
 		c.landed = f
 		return
 	}

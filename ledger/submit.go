@@ -86,7 +86,8 @@ func isFreeze(s domain.Submission) bool {
 // function that waits for the verdicts. Verdicts and errors are those of [Ledger.Submit].
 // Whoever queues several bundles one behind the other, and stops at the first error,
 // gets the verdicts that Submit would have given; what was queued behind the error may
-// be stored. The function is called once.
+// be stored. The function is called once. A bundle with a freeze is decided before Queue
+// returns: its caller has the verdicts on what stands before it first.
 func (l *Ledger) Queue(ctx context.Context, as Caller, submissions []domain.Submission) (wait func() ([]domain.Verdict, error)) {
 	if len(submissions) == 0 || len(submissions) > MaxBundle || !l.founded.Load() || slices.ContainsFunc(submissions, isFreeze) {
 		verdicts, err := l.Submit(ctx, as, submissions)

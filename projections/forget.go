@@ -86,10 +86,10 @@ func (r *registerRows) purge(ctx context.Context, folding locker, freezes ...dom
 	if err := r.forgetMobiles(ctx, folding); err != nil {
 		return p, err
 	}
+	r.memory.below.release() // before the files go: a pass over the rows would hold them
 	if err := r.rewriteSpans(ctx, spans); err != nil {
 		return p, err
 	}
-	r.memory.below.release()
 	found, err := search(r.fs, r.dir, needles)
 	if err != nil {
 		return p, err

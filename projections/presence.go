@@ -15,7 +15,7 @@ import (
 // would have to ask a filter of each of its levels, whose memory the processor's
 // caches hold still less.
 //
-// It lies in memory alone, and of bounded size: beyond some hundred million rows
+// It lies in memory alone, and of bounded size: beyond 66 million rows
 // more and more keys are looked for in vain. It is made in one pass over the rows
 // once enough has been asked, and let go of when a freeze has the rows purged: what
 // is forgotten is not to be guessed from it either.
@@ -121,7 +121,7 @@ func (p *presence) missed(db *database) {
 	})
 }
 
-// make notes all rows. When they cannot be read, nothing is known as before.
+// make notes all rows. When they cannot be read, nothing is known, as before.
 func (p *presence) make(ctx context.Context, db *database, release int) {
 	rows, err := p.rows(db, release)
 	if err != nil {
@@ -145,6 +145,7 @@ func (p *presence) make(ctx context.Context, db *database, release int) {
 		}
 	}
 	if rows.Error() != nil {
+		p.release() // what was noted so far is good for nothing
 		return
 	}
 	p.mu.Lock()

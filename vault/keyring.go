@@ -399,7 +399,8 @@ func (v *Vault) Damaged() []*SectorError {
 //
 // It returns how many of the cohorts had a key. After an error, or a crash, call
 // it again: the count will be the same. In the meantime nothing opens under keys
-// that it was given.
+// that it was given. What the standard library derived from a key is let go of, and
+// gone when the collector reuses the memory.
 func (v *Vault) Destroy(cohorts ...domain.Cohort) (destroyed int, err error) {
 	return v.keys.destroy(cohorts)
 }

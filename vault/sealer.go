@@ -12,7 +12,7 @@ import (
 // Sealer seals records one after another, for one goroutine. It makes a person's
 // record key once for the records of theirs that follow each other, as a
 // registration and its doses do: that is most of the cost. Let go of it soon: it
-// keeps the last key.
+// keeps the last keys, the cohort's too.
 type Sealer struct {
 	keys   *keyring
 	cohort domain.Cohort
