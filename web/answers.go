@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"bahi/access"
 	"bahi/domain"
+	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
 )
@@ -31,7 +33,7 @@ func (s *Server) counts(ctx context.Context, in *countsInput) (projections.Count
 		return projections.CountsResult{}, err
 	}
 	result, err := s.ledger.Counts(ctx, q)
-	result.AsKnown = result.AsKnown.Truncate(time.Second) // told to the second, as the contract has it
+	result.AsKnown = ledger.ToldKnown(result.AsKnown) // asking again with it gives the same answer
 	return result, err
 }
 
@@ -58,7 +60,10 @@ func (in *countsInput) query(who access.Principal) (q projections.CountsQuery, e
 		return q, wrong("by", fmt.Errorf("counts are split by day or by day-known, not by both"))
 	}
 	if in.AsOf != "" {
-		if q.AsOf, err = domain.ParseDay(in.AsOf); err != nil {
+		if q.AsOf, err = domain.ParseDay(in.AsOf); err == nil && q.AsOf < 1 {
+			err = errTooEarly
+		}
+		if err != nil {
 			return q, wrong("as_of", err)
 		}
 	}
@@ -71,12 +76,20 @@ func (in *countsInput) query(who access.Principal) (q projections.CountsQuery, e
 }
 
 // parseLast reads a time, or a day, which means its last moment.
-func parseLast(s string) (time.Time, error) {
-	if day, err := domain.ParseDay(s); err == nil {
-		return day.End(), nil
+func parseLast(s string) (last time.Time, err error) {
+	if day, notDay := domain.ParseDay(s); notDay == nil {
+		last = day.End()
+	} else if last, err = domain.ParseTime(s); err != nil {
+		return last, err
 	}
-	return domain.ParseTime(s)
+	if domain.DayOf(last) < 1 {
+		return last, errTooEarly
+	}
+	return last, nil
 }
+
+// errTooEarly: a time that would be taken for none.
+var errTooEarly = errors.New("nothing is kept of times before 1970-01-02; give a later one")
 
 // wrong says which parameter cannot be understood. The domain's parsers name the
 // form and not the value.

@@ -285,6 +285,8 @@ func TestQuestionsRefused(t *testing.T) {
 		"/v1/districts/208/counts?by=day,day-known":     "by",
 		"/v1/districts/208/counts?as_of=4.3.2021":       "as_of",
 		"/v1/districts/208/counts?as_known=yesterday":   "as_known",
+		"/v1/districts/208/counts?as_of=1970-01-01":     "as_of",
+		"/v1/districts/208/counts?as_known=0001-01-01":  "as_known",
 		"/v1/districts/208/counts?as-of=2021-03-04":     "",
 		"/v1/people/123?officer=o&purpose=medical":      "",
 		person + "?officer=o":                           "",
