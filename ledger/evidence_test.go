@@ -492,3 +492,25 @@ func BenchmarkEvidence(b *testing.B) {
 		}
 	})
 }
+
+// Counts of another ledger are one finding of a verification, which goes on to its end.
+func TestVerifyTellsOfCountsOfAnotherLedger(t *testing.T) {
+	t.Parallel()
+	here, elsewhere := t.TempDir(), t.TempDir()
+	recordedHistory(t, here)
+	recordedHistory(t, elsewhere)
+	counts := filepath.Join("data", "counts")
+	if err := os.RemoveAll(filepath.Join(here, counts)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(here, counts), os.DirFS(filepath.Join(elsewhere, counts))); err != nil {
+		t.Fatal(err)
+	}
+	private(t, filepath.Join(here, counts))
+	l := open(t, here)
+	r, err := l.Verify(t.Context(), nil)
+	if err != nil || len(r.Mismatches) != 1 || r.Mismatches[0].View != "counts" || r.Commits == 0 {
+		t.Errorf("verify: %+v %v", r, err)
+	}
+	shut(t, l)
+}

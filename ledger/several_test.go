@@ -59,8 +59,32 @@ func TestFewSubmissionsShareACommit(t *testing.T) {
 	check(t, l)
 }
 
-// What is queued ahead is decided in its order, also across a freeze, and what comes
-// of many districts at once shares commits.
+// TestMixes: commits are shared when few of each district wait, however many wait.
+func TestMixes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		waiting, districts, mixing int
+		want                       bool
+	}{
+		{1, 1, mixedAtMost, true},
+		{mixedAtMost, 1, mixedAtMost, true},
+		{mixedAtMost + 1, 1, mixedAtMost, false},
+		{mixedAtMost + 1, 2, mixedAtMost, true},
+		{3_000, 38, mixedAtMost, true},
+		{3_000, 5, mixedAtMost, false},
+		{1, 1, 0, false},
+	} {
+		c := &committer{Ledger: &Ledger{mixing: test.mixing}}
+		for n := range test.waiting {
+			c.waiting = append(c.waiting, &ask{submission: domain.DoseGiven{District: domain.District(203 + n%test.districts)}})
+		}
+		if got := c.mixes(); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+// What is queued ahead is decided in its order, also across a freeze.
 func TestBundlesQueuedAhead(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir())
@@ -78,7 +102,6 @@ func TestBundlesQueuedAhead(t *testing.T) {
 	}
 	waits = append(waits, l.Queue(t.Context(), authority, []domain.Submission{freezeOf(1, muzaffarpur, "2021-01-17")}))
 	waits = append(waits, l.Queue(t.Context(), centre, []domain.Submission{doseOf(1501, 1, patna, "2021-01-16")}))
-	commits := map[uint64]int{}
 	for i, wait := range waits {
 		verdicts, err := wait()
 		if err != nil {
@@ -88,7 +111,6 @@ func TestBundlesQueuedAhead(t *testing.T) {
 			if v.Outcome != domain.Accepted {
 				t.Fatalf("bundle %d: %+v", i, v.Reject)
 			}
-			commits[v.Commit]++
 		}
 	}
 	if counts := countsOf(t, l, muzaffarpur, "2021-01-17"); counts.Registered != 800 || counts.Frozen != 800 {

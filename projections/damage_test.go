@@ -94,11 +94,7 @@ func TestViewsRefuse(t *testing.T) {
 // Verify finds a flipped bit wherever it is in a table, in every view.
 func TestVerifyFindsEveryFlip(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 308, vfs.NewMem())
-	for range 30 {
-		a.step(60)
-	}
-	a.land()
+	a := history(t, 308, 30, 60)
 	whole := vfs.NewMem()
 	v := openViews(t, a, whole)
 	v.catchUp(t, a.ledger)

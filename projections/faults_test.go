@@ -116,11 +116,7 @@ func TestFailingSteps(t *testing.T) {
 // A flush that takes long is not taken for one that fails, whatever failed before it.
 func TestFlushAfterTrouble(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 501, vfs.NewMem())
-	for range 12 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 501, 12, 40)
 	slow := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpCreate && filepath.Ext(op.Path) == ".sst" {
 			time.Sleep(150 * time.Millisecond)

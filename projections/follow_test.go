@@ -57,11 +57,7 @@ func TestVersionChanged(t *testing.T) {
 	for name, reads := range map[string]int{"still read": peopleVersion, "not read": peopleVersion + 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAuthor(t, 700, vfs.NewMem())
-			for range 40 {
-				a.step(40)
-			}
-			a.land()
+			a := history(t, 700, 40, 40)
 			disk := vfs.NewMem()
 			v := openViews(t, a, disk)
 			v.catchUp(t, a.ledger)
@@ -300,11 +296,7 @@ var errFirst = errors.New("not asked yet")
 // A view that is far behind catches up by itself; the others answer meanwhile.
 func TestFarBehind(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 704, vfs.NewMem())
-	for range farBehind + 100 {
-		a.step(2)
-	}
-	a.land()
+	a := history(t, 704, farBehind+100, 2)
 	disk := vfs.NewMem()
 	v := openViews(t, a, disk)
 	for _, view := range []View{v.counts, v.merkle} {

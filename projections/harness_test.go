@@ -186,6 +186,17 @@ func newAuthor(t testing.TB, seed uint64, disk vfs.FS) *author {
 	return a
 }
 
+// history is an author of commits of size steps, all of them in the ledger.
+func history(t *testing.T, seed uint64, commits, size int) *author {
+	t.Helper()
+	a := newAuthor(t, seed, vfs.NewMem())
+	for range commits {
+		a.step(size)
+	}
+	a.land()
+	return a
+}
+
 func (a *author) token(kind string, n uint64) (t [domain.TokenSize]byte) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, n))
 	copy(t[:], sum[:])

@@ -12,11 +12,7 @@ import (
 // within. Whoever stops watching stops nothing.
 func TestOutOfReachAndWatched(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 711, vfs.NewMem())
-	for range 20 {
-		a.step(20)
-	}
-	a.land()
+	a := history(t, 711, 20, 20)
 	disk := vfs.NewMem()
 	v := openViews(t, a, disk)
 	v.catchUp(t, a.ledger)

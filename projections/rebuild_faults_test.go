@@ -16,11 +16,7 @@ import (
 // the old one cannot be removed.
 func TestSwappedForGood(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 611, vfs.NewMem())
-	for range 30 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 611, 30, 40)
 	damaged := &ViewError{View: "people", Err: ErrCorrupt}
 	memory := vfs.NewMem()
 	disk := errorfs.Wrap(memory, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -58,11 +54,7 @@ func TestSwappedForGood(t *testing.T) {
 // and one that was told all orders before its first commit.
 func TestOrderAheadIsNoDifference(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 612, vfs.NewMem())
-	for range 30 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 612, 30, 40)
 	checks := map[string]func(*Runner, View) ([]string, error){
 		"rebuilt": func(r *Runner, v View) ([]string, error) {
 			out, err := r.Rebuild(t.Context(), v.Name(), RebuildOptions{}, nil)
@@ -109,11 +101,7 @@ func (d *narrow) GetDiskUsage(string) (vfs.DiskUsage, error) {
 // generation as it was.
 func TestRebuildWithoutSpace(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 613, vfs.NewMem())
-	for range 60 {
-		a.step(60)
-	}
-	a.land()
+	a := history(t, 613, 60, 60)
 	for step, free := range map[Step]int64{"": 0, StepFolding: 4 << 20, StepMerging: 5<<20 + 1000} {
 		t.Run(string(step), func(t *testing.T) {
 			disk := &narrow{FS: vfs.NewMem()}
@@ -160,11 +148,7 @@ func TestRebuildWithoutSpace(t *testing.T) {
 // anew, and tells why.
 func TestCurrentDamaged(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 614, vfs.NewMem())
-	for range 20 {
-		a.step(20)
-	}
-	a.land()
+	a := history(t, 614, 20, 20)
 	for _, text := range []string{"", "garbage", "-3", "0", "7", "000002", "99999999999999999999"} {
 		disk := vfs.NewMem()
 		open := func() *People {

@@ -176,11 +176,7 @@ func TestRebuildKilled(t *testing.T) {
 // what one makes that is not.
 func TestRebuildGoesOn(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 601, vfs.NewMem())
-	for range 200 {
-		a.step(10)
-	}
-	a.land()
+	a := history(t, 601, 200, 10)
 	disk := vfs.NewMem()
 	v := openViews(t, a, disk)
 	v.catchUp(t, a.ledger)
@@ -322,11 +318,7 @@ func TestFreezeInEveryStep(t *testing.T) {
 	for _, step := range []Step{"stopped", StepFolding, StepMerging, StepComparing} {
 		t.Run(string(step), func(t *testing.T) {
 			t.Parallel()
-			a := newAuthor(t, 604, vfs.NewMem())
-			for range 60 {
-				a.step(60)
-			}
-			a.land()
+			a := history(t, 604, 60, 60)
 			disk := vfs.NewMem()
 			v := openViews(t, a, disk)
 			v.catchUp(t, a.ledger)
@@ -415,11 +407,7 @@ func TestFreezeInEveryStep(t *testing.T) {
 // than the one before.
 func TestReadersThroughSwapsAndGrowth(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 605, vfs.NewMem())
-	for range 40 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 605, 40, 40)
 	v := openViews(t, a, vfs.NewMem())
 	v.catchUp(t, a.ledger)
 	runner, stop := running(t, a.ledger, v.people, v.counts, v.merkle)
@@ -513,11 +501,7 @@ func TestReadersThroughSwapsAndGrowth(t *testing.T) {
 // apart from those that are, and replaced.
 func TestRebuildReplacesWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 606, vfs.NewMem())
-	for range 30 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 606, 30, 40)
 	disk := vfs.NewMem()
 	v := openViews(t, a, disk)
 	v.catchUp(t, a.ledger)
@@ -564,11 +548,7 @@ func TestRebuildReplacesWhatIsWrong(t *testing.T) {
 // A live generation with a damaged block is told apart, and replaced.
 func TestRebuildReplacesWhatIsDamaged(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 610, vfs.NewMem())
-	for range 100 {
-		a.step(100)
-	}
-	a.land()
+	a := history(t, 610, 100, 100)
 	whole := vfs.NewMem()
 	v := openViews(t, a, whole)
 	v.catchUp(t, a.ledger)
@@ -622,11 +602,7 @@ func (l *forgetful) Read(ctx context.Context, r eventstore.Reading) iter.Seq2[ev
 // A new generation that is not what the ledger says takes nobody's place.
 func TestRebuildUncertain(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 607, vfs.NewMem())
-	for range 30 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 607, 30, 40)
 	disk := vfs.NewMem()
 	v := openViews(t, a, disk)
 	v.catchUp(t, a.ledger)
@@ -646,11 +622,7 @@ func TestRebuildUncertain(t *testing.T) {
 // whoever asks.
 func TestDryRunThroughASequence(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 608, vfs.NewMem())
-	for range 30 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 608, 30, 40)
 	disk := vfs.NewMem()
 	v := openViews(t, a, disk)
 	half := &memoryLedger{commits: a.ledger.commits[:15]}
@@ -682,11 +654,7 @@ func TestDryRunThroughASequence(t *testing.T) {
 // whoever aborts it leaves nothing.
 func TestRebuildJoined(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 609, vfs.NewMem())
-	for range 30 {
-		a.step(40)
-	}
-	a.land()
+	a := history(t, 609, 30, 40)
 	disk := vfs.NewMem()
 	p, err := OpenPeople("people", small(disk))
 	if err != nil {

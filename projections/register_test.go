@@ -114,11 +114,7 @@ func checkSameRegister(t *testing.T, a, b *Register) {
 // Without the key of an open cohort a rebuild fails, by name, and folds nothing.
 func TestRegisterNeedsKeysOfOpenCohorts(t *testing.T) {
 	t.Parallel()
-	a := newAuthor(t, 3, vfs.NewMem())
-	for range 20 {
-		a.step(10)
-	}
-	a.land()
+	a := history(t, 3, 20, 10)
 	open := a.register.Now().Open(208, nil)
 	a.keys.destroy(open)
 	r, err := OpenRegister("register", a.keys, small(vfs.NewMem()))

@@ -8,7 +8,8 @@ import (
 )
 
 // Wait returns when views have folded through a sequence: all that are followed, when
-// none is named. It waits a while for one that is folded anew, and then says how far
+// none is named. Before Run has found a view to be of this ledger, nothing that it has
+// folded counts. It waits a while for one that is folded anew, and then says how far
 // that is.
 //
 // Errors: a [FoldingError]; why a view cannot be folded, such as a [ViewError]; why
@@ -16,7 +17,7 @@ import (
 func (r *Runner) Wait(ctx context.Context, sequence uint64, views ...View) error {
 	return r.wait(ctx, func(f *follower) bool {
 		return len(views) > 0 && !slices.Contains(views, f.view) ||
-			f.view.Folded() >= sequence && f.view.Unusable() == nil
+			f.joined && f.view.Folded() >= sequence && f.view.Unusable() == nil
 	})
 }
 
