@@ -49,8 +49,13 @@ func aDrive(t testing.TB, doomed, neighbours int) *drive {
 	return d
 }
 
+// reopen puts everything into files: closing writes what the views have folded, which
+// is all of the ledger only once they have caught up.
 func (d *drive) reopen(t testing.TB) {
 	t.Helper()
+	if err := d.l.caughtUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	shut(t, d.l)
 	d.l = open(t, d.dir)
 }
