@@ -66,6 +66,14 @@ func Decode(data []byte) (Commit, error) {
 }
 
 func decode(data []byte) (Commit, error) {
+	if c, ok := decodePlain(data); ok {
+		return c, nil
+	}
+	return decodeAny(data)
+}
+
+// decodeAny reads whatever a commit may be written like, by the generated code.
+func decodeAny(data []byte) (Commit, error) {
 	// The message is used again: nothing of the commit refers to it, only to
 	// data, and the next decoding puts other references in their place.
 	message := wire.CommitFromVTPool()

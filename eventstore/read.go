@@ -23,6 +23,11 @@ const (
 	// one: at most 8 MB of messages.
 	decodedAhead = 8
 
+	// worthAnother is from how many bytes on a message is decoded on a goroutine of
+	// its own, beside those before and after it. Handing over a smaller one costs
+	// more than it saves.
+	worthAnother = 16 << 10
+
 	// few is up to how many messages are asked for one by one, which is
 	// faster than to set up a reader: what a writer folds after a conflict.
 	few = 3
@@ -68,7 +73,7 @@ type Reading struct {
 // no failure, and lets go of everything. A connection that is lost is found
 // again and the reading goes on where it was.
 //
-// The commits are decoded ahead on another goroutine while the caller works on
+// The commits are decoded ahead on other goroutines while the caller works on
 // one, and are the caller's to keep. Memory is bound by 8 MiB of messages under
 // way and a few decoded commits.
 func (s *Store) Read(ctx context.Context, r Reading) iter.Seq2[Commit, error] {
@@ -116,52 +121,65 @@ type wanted struct {
 // read yields the messages of a stream as values of T.
 func read[T any](ctx context.Context, s *Store, stream jetstream.Stream, want wanted, decode func(subject string, sequence uint64, data []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		type result struct {
-			value T
-			err   error
-		}
 		ctx, cancel := context.WithCancel(ctx)
-		defer cancel() // ends the goroutine when the caller breaks
+		defer cancel() // ends the goroutines when the caller breaks
 
-		results := make(chan result, decodedAhead)
+		results := make(chan *result[T], decodedAhead)
 		go func() {
 			defer close(results)
-			send := func(r result) bool {
+			send := func(r *result[T]) bool {
 				select {
 				case results <- r:
-					return r.err == nil
+					return r.done != nil || r.err == nil
 				case <-ctx.Done():
 					return false
 				}
 			}
 			err := s.receive(ctx, stream, want, func(subject string, sequence uint64, data []byte) bool {
-				value, err := decode(subject, sequence, data)
-				return send(result{value, err})
+				r := &result[T]{}
+				if len(data) < worthAnother {
+					r.value, r.err = decode(subject, sequence, data)
+					return send(r)
+				}
+				r.done = make(chan struct{})
+				go func() {
+					defer close(r.done)
+					r.value, r.err = decode(subject, sequence, data)
+				}()
+				return send(r)
 			})
 			if err != nil {
-				send(result{err: err})
+				send(&result[T]{err: err})
 			}
 		}()
 
 		for {
-			var r result
-			var more bool
+			r, more := (*result[T])(nil), false
 			select {
 			case r, more = <-results:
 				if !more && ctx.Err() == nil {
 					return
 				}
-				if !more {
-					r.err = ctx.Err()
-				}
 			case <-ctx.Done():
-				r.err = ctx.Err()
+			}
+			if r == nil {
+				r = &result[T]{err: ctx.Err()}
+			}
+			if r.done != nil {
+				<-r.done
 			}
 			if !yield(r.value, r.err) || r.err != nil {
 				return
 			}
 		}
 	}
+}
+
+// result is what a message was decoded to, or will be when done is closed.
+type result[T any] struct {
+	value T
+	err   error
+	done  chan struct{} // nil for what is decoded already
 }
 
 // receive calls take with the messages wanted until it returns false, all of

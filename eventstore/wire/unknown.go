@@ -9,14 +9,15 @@ func (m *Commit) HasUnknown() bool {
 		return true
 	}
 	for _, e := range m.Entries {
-		if e == nil || e.hasUnknown() {
+		if e == nil || e.HasUnknown() {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *Entry) hasUnknown() bool {
+// HasUnknown tells it of one entry.
+func (m *Entry) HasUnknown() bool {
 	if len(m.unknownFields) > 0 {
 		return true
 	}
