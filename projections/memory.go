@@ -121,7 +121,19 @@ func (db *database) writeLeaving() error {
 	if err := db.lookup.pin(db); err != nil {
 		return err
 	}
-	err := db.ingest(l)
+	if err := db.drop(db.ingest(l)); err != nil {
+		return err
+	}
+	l.empty() // nobody reads it any more; it takes some milliseconds
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spare = l
+	return nil
+}
+
+// drop drops the layer that leaves, unless it could not be written.
+func (db *database) drop(err error) error {
+	m := db.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	db.lookup.unpin()
@@ -130,8 +142,7 @@ func (db *database) writeLeaving() error {
 		return fmt.Errorf("write the view %s: %w", db.view, err)
 	}
 	db.trouble.Store(nil)
-	m.leaving, m.spare = nil, l
-	l.empty() // nobody reads it: that is done under the lock
+	m.leaving = nil
 	return nil
 }
 
