@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,7 +202,7 @@ const maxAccessText = 160
 // accessOf decodes a message on audit.access.
 func accessOf(_ string, sequence uint64, data []byte) (AuditAccess, error) {
 	var m wire.AuditAccess
-	err := m.UnmarshalVTUnsafe(data)
+	err := unmarshal(data, &m)
 	var n narrowing
 	a := AuditAccess{
 		Sequence: sequence, At: time.UnixMilli(m.AtMs).UTC(), Kind: narrow[AccessKind](&n, m.Kind, highestAccessKind),
@@ -214,15 +215,7 @@ func accessOf(_ string, sequence uint64, data []byte) (AuditAccess, error) {
 	if l := len(m.Certificate); l != 0 && l != certificateSize || m.Kind == 0 {
 		n.malformed = true
 	}
-	switch {
-	case m.HasUnknown():
-		err = ErrNewer
-	case err != nil || m.SizeVT() != len(data):
-		err = ErrMalformed
-	default:
-		err = n.err()
-	}
-	if err != nil {
+	if err = cmp.Or(err, n.err()); err != nil {
 		return AuditAccess{}, &DecodeError{Stream: streamAudit, Sequence: sequence, Err: err}
 	}
 	return a, nil

@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,11 +159,8 @@ func (s *Store) LastBarrier(ctx context.Context) (barrier, order uint64, err err
 		return 0, 0, s.explain("find the last barrier", err)
 	}
 	var m wire.AuditBarrier
-	if err := m.UnmarshalVTUnsafe(last.Data); err != nil || m.SizeVT() != len(last.Data) {
-		return 0, 0, &DecodeError{Stream: streamAudit, Sequence: last.Sequence, Err: ErrMalformed}
-	}
-	if m.HasUnknown() {
-		return 0, 0, &DecodeError{Stream: streamAudit, Sequence: last.Sequence, Err: ErrNewer}
+	if err := unmarshal(last.Data, &m); err != nil {
+		return 0, 0, &DecodeError{Stream: streamAudit, Sequence: last.Sequence, Err: err}
 	}
 	return last.Sequence, m.Order, nil
 }
@@ -177,7 +175,7 @@ func (s *Store) Audit(ctx context.Context, after uint64) iter.Seq2[AuditRead, er
 // auditReadOf decodes a message on audit.read.
 func auditReadOf(_ string, sequence uint64, data []byte) (AuditRead, error) {
 	var m wire.AuditRead
-	err := m.UnmarshalVTUnsafe(data)
+	err := unmarshal(data, &m)
 	var n narrowing
 	r := AuditRead{
 		Sequence: sequence, At: time.UnixMilli(m.AtMs).UTC(), Officer: n.text(m.Officer), Purpose: n.text(m.Purpose),
@@ -189,15 +187,7 @@ func auditReadOf(_ string, sequence uint64, data []byte) (AuditRead, error) {
 	if len(m.Person) > 0 || len(m.Item) == 0 {
 		r.Person = n.token(m.Person)
 	}
-	switch {
-	case m.HasUnknown():
-		err = ErrNewer
-	case err != nil || m.SizeVT() != len(data):
-		err = ErrMalformed
-	default:
-		err = n.err()
-	}
-	if err != nil {
+	if err = cmp.Or(err, n.err()); err != nil {
 		return AuditRead{}, &DecodeError{Stream: streamAudit, Sequence: sequence, Err: err}
 	}
 	return r, nil

@@ -74,20 +74,9 @@ func decode(data []byte) (Commit, error) {
 
 // decodeAny reads whatever a commit may be written like, by the generated code.
 func decodeAny(data []byte) (Commit, error) {
-	// The message is used again: nothing of the commit refers to it, only to
-	// data, and the next decoding puts other references in their place.
-	message := wire.CommitFromVTPool()
-	defer message.ReturnToVTPool()
-	if err := message.UnmarshalVTUnsafe(data); err != nil {
-		return Commit{}, ErrMalformed // the cause could quote what it met
-	}
-	if message.HasUnknown() {
-		return Commit{}, ErrNewer
-	}
-	// One way to write a commit: an entry with two events, of which protobuf
-	// keeps the last, has another length, and so has whatever else would be lost.
-	if message.SizeVT() != len(data) {
-		return Commit{}, ErrMalformed
+	var message wire.Commit
+	if err := unmarshal(data, &message); err != nil {
+		return Commit{}, err
 	}
 	c := Commit{District: domain.District(message.District), Entries: make([]Entry, len(message.Entries))}
 	if len(message.Id) != len(c.ID) || message.District != uint32(c.District) || len(message.Entries) == 0 {
@@ -116,6 +105,29 @@ func decodeAny(data []byte) (Commit, error) {
 		to.Event = event
 	}
 	return c, nil
+}
+
+// message is one of the messages in eventstore/wire.
+type message interface {
+	UnmarshalVTUnsafe([]byte) error
+	HasUnknown() bool
+	SizeVT() int
+}
+
+// unmarshal fills m, which then shares data's memory.
+//
+// There is one way to write a message. An entry with two events, of which protobuf
+// keeps the last, has another length, and so has whatever else would be lost.
+func unmarshal(data []byte, m message) error {
+	switch {
+	case m.UnmarshalVTUnsafe(data) != nil:
+		return ErrMalformed // the cause could quote what it met
+	case m.HasUnknown():
+		return ErrNewer
+	case m.SizeVT() != len(data):
+		return ErrMalformed
+	}
+	return nil
 }
 
 // Recorded times lie in the years 1 to 9999, so that every one of them can be

@@ -44,7 +44,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // TestDecodeConcurrently: commits of all kinds, and bytes that are refused
-// midway, do not disturb one another by the messages that are used again.
+// midway, do not disturb one another, whatever is appended to what they hold.
 func TestDecodeConcurrently(t *testing.T) {
 	t.Parallel()
 	commits := []Commit{oneOfEach(), bundle(1, 40), bundle(2, 3), bundle(3, 100)}

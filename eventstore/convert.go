@@ -131,8 +131,7 @@ func (n *narrowing) district(v uint32) domain.District {
 }
 
 // shared returns b without room behind it: an append to what shares a message's
-// memory must not write into the message, nor into the one that a pooled
-// message was filled from before.
+// memory must not write into the message.
 func shared(b []byte) []byte {
 	if len(b) == 0 {
 		return nil

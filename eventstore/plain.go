@@ -95,7 +95,7 @@ func (p *plain) dose() (domain.DoseAdministered, bool) {
 // rare reads the event of an entry by the generated code.
 func rare(entry []byte) (domain.Event, bool) {
 	var message wire.Entry
-	if message.UnmarshalVTUnsafe(entry) != nil || message.HasUnknown() || message.SizeVT() != len(entry) {
+	if unmarshal(entry, &message) != nil {
 		return nil, false
 	}
 	event, err := fromWire(&message)

@@ -4,9 +4,7 @@
 //
 // vtprotobuf's code reads and writes commits three times as fast as the
 // standard runtime; the standard code is there for everybody else's tools. What
-// it reads shares the memory of the bytes read. The copying variant is not
-// generated: it would write into what a pooled message last referred to.
-// Regenerate both with
+// it reads shares the memory of the bytes read. Regenerate both with
 //
 //	go run ./internal/protogen
 package wire

@@ -9,7 +9,6 @@ import (
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	io "io"
-	sync "sync"
 	unsafe "unsafe"
 )
 
@@ -1950,114 +1949,6 @@ func (m *AuthorityKeyAdopted) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
-var vtprotoPool_Commit = sync.Pool{
-	New: func() interface{} {
-		return &Commit{}
-	},
-}
-
-func (m *Commit) ResetVT() {
-	if m != nil {
-		f0 := m.Id[:0]
-		for _, mm := range m.Entries {
-			mm.ResetVT()
-		}
-		f1 := m.Entries[:0]
-		m.Reset()
-		m.Id = f0
-		m.Entries = f1
-	}
-}
-func (m *Commit) ReturnToVTPool() {
-	if m != nil {
-		m.ResetVT()
-		vtprotoPool_Commit.Put(m)
-	}
-}
-func CommitFromVTPool() *Commit {
-	return vtprotoPool_Commit.Get().(*Commit)
-}
-
-var vtprotoPool_Entry = sync.Pool{
-	New: func() interface{} {
-		return &Entry{}
-	},
-}
-
-func (m *Entry) ResetVT() {
-	if m != nil {
-		f0 := m.Submission[:0]
-		f1 := m.Digest[:0]
-		if oneof, ok := m.Event.(*Entry_PersonRegistered); ok {
-			oneof.PersonRegistered.ReturnToVTPool()
-		}
-		if oneof, ok := m.Event.(*Entry_DoseAdministered); ok {
-			oneof.DoseAdministered.ReturnToVTPool()
-		}
-		m.Reset()
-		m.Submission = f0
-		m.Digest = f1
-	}
-}
-func (m *Entry) ReturnToVTPool() {
-	if m != nil {
-		m.ResetVT()
-		vtprotoPool_Entry.Put(m)
-	}
-}
-func EntryFromVTPool() *Entry {
-	return vtprotoPool_Entry.Get().(*Entry)
-}
-
-var vtprotoPool_PersonRegistered = sync.Pool{
-	New: func() interface{} {
-		return &PersonRegistered{}
-	},
-}
-
-func (m *PersonRegistered) ResetVT() {
-	if m != nil {
-		f0 := m.Person[:0]
-		f1 := m.Sealed[:0]
-		m.Reset()
-		m.Person = f0
-		m.Sealed = f1
-	}
-}
-func (m *PersonRegistered) ReturnToVTPool() {
-	if m != nil {
-		m.ResetVT()
-		vtprotoPool_PersonRegistered.Put(m)
-	}
-}
-func PersonRegisteredFromVTPool() *PersonRegistered {
-	return vtprotoPool_PersonRegistered.Get().(*PersonRegistered)
-}
-
-var vtprotoPool_DoseAdministered = sync.Pool{
-	New: func() interface{} {
-		return &DoseAdministered{}
-	},
-}
-
-func (m *DoseAdministered) ResetVT() {
-	if m != nil {
-		f0 := m.Person[:0]
-		f1 := m.Sealed[:0]
-		m.Reset()
-		m.Person = f0
-		m.Sealed = f1
-	}
-}
-func (m *DoseAdministered) ReturnToVTPool() {
-	if m != nil {
-		m.ResetVT()
-		vtprotoPool_DoseAdministered.Put(m)
-	}
-}
-func DoseAdministeredFromVTPool() *DoseAdministered {
-	return vtprotoPool_DoseAdministered.Get().(*DoseAdministered)
-}
 func (m *Commit) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -3075,14 +2966,7 @@ func (m *Commit) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Entries) == cap(m.Entries) {
-				m.Entries = append(m.Entries, &Entry{})
-			} else {
-				m.Entries = m.Entries[:len(m.Entries)+1]
-				if m.Entries[len(m.Entries)-1] == nil {
-					m.Entries[len(m.Entries)-1] = &Entry{}
-				}
-			}
+			m.Entries = append(m.Entries, &Entry{})
 			if err := m.Entries[len(m.Entries)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3272,7 +3156,7 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 					return err
 				}
 			} else {
-				v := PersonRegisteredFromVTPool()
+				v := &PersonRegistered{}
 				if err := v.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 					return err
 				}
@@ -3313,7 +3197,7 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 					return err
 				}
 			} else {
-				v := DoseAdministeredFromVTPool()
+				v := &DoseAdministered{}
 				if err := v.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 					return err
 				}

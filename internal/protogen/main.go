@@ -31,20 +31,13 @@ import (
 type source struct {
 	files   []string // paths from the module's root, in the order of their imports
 	vtproto string   // features, joined by +
-	pool    []string // messages to keep for use again, as import path and name
 }
 
 // sources are all the .proto files of the project.
 var sources = []source{
 	{
 		files:   []string{"eventstore/wire/ledger.proto", "eventstore/wire/audit.proto"},
-		vtproto: "marshal+unmarshal_unsafe+size+pool",
-		pool: []string{ // those that a bundle is made of
-			"bahi/eventstore/wire.Commit",
-			"bahi/eventstore/wire.Entry",
-			"bahi/eventstore/wire.PersonRegistered",
-			"bahi/eventstore/wire.DoseAdministered",
-		},
+		vtproto: "marshal+unmarshal_unsafe+size",
 	},
 }
 
@@ -123,11 +116,7 @@ func generate(ctx context.Context, root string, s source) ([]*pluginpb.CodeGener
 	if err != nil {
 		return nil, err
 	}
-	parameters := paths + ",features=" + s.vtproto
-	for _, message := range s.pool {
-		parameters += ",pool=" + message
-	}
-	more, err := plugin(ctx, root, "protoc-gen-go-vtproto", parameters, request)
+	more, err := plugin(ctx, root, "protoc-gen-go-vtproto", paths+",features="+s.vtproto, request)
 	if err != nil {
 		return nil, err
 	}
