@@ -38,10 +38,25 @@ type Movement struct {
 // part of a row by day.
 //
 // The cells tell on which days any of it was recorded, and only those days' commits
-// are read, in constant memory.
+// are read, in constant memory. Nobody waits for tell, however slow it is: what it is
+// told comes from the ledger, when the view has been let go of.
 //
 // Errors: [ErrCorrupt]; those of read and tell.
 func (c *Counts) Explain(ctx context.Context, q ExplainQuery, read ReadFunc, tell func(Movement) error) error {
+	x, err := c.explanation(q)
+	if err != nil {
+		return err
+	}
+	for _, day := range slices.Sorted(maps.Keys(x.days)) {
+		if err := x.readDay(ctx, day, read(ctx, x.days[day]-1, x.through), tell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explanation looks up what is to be read.
+func (c *Counts) explanation(q ExplainQuery) (*explanation, error) {
 	rows := c.reading()
 	defer rows.readers.RUnlock()
 	snapshot := rows.NewSnapshot()
@@ -49,9 +64,10 @@ func (c *Counts) Explain(ctx context.Context, q ExplainQuery, read ReadFunc, tel
 
 	s, err := newSummary(rows.view, snapshot, CountsQuery{District: q.District, AsKnown: q.AsKnown})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	x := newExplanation(q, s.closed)
+	x.through = s.folded.sequence
 	prefix := []byte{keyCell, byte(q.District >> 8), byte(q.District)}
 	err = scan(rows.view, snapshot, prefix, func(key, value []byte) error {
 		cell, ok := datedAt(key)
@@ -64,18 +80,14 @@ func (c *Counts) Explain(ctx context.Context, q ExplainQuery, read ReadFunc, tel
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, day := range slices.Sorted(maps.Keys(x.days)) {
-		first, err := firstOf(rows.view, snapshot, day)
-		if err != nil {
-			return err
-		}
-		if err := x.readDay(ctx, day, read(ctx, first-1, s.folded.sequence), tell); err != nil {
-			return err
+	for day := range x.days {
+		if x.days[day], err = firstOf(rows.view, snapshot, day); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return x, nil
 }
 
 // firstOf returns the first commit that was recorded on a day, 0 when there is none.
@@ -93,8 +105,9 @@ func firstOf(view string, snapshot *pebble.Snapshot, day domain.Day) (first uint
 // are registered by then, and after it with each registration and withdrawal.
 type explanation struct {
 	ExplainQuery
-	closed map[domain.Cohort]*closedCohort
-	days   map[domain.Day]bool // of recording, to be read
+	closed  map[domain.Cohort]*closedCohort
+	days    map[domain.Day]uint64 // of recording, to be read; with the first commit of each
+	through uint64                // the last commit that the view has folded
 }
 
 // closedCohort is a cohort that is closed by the day in question, as known.
@@ -106,7 +119,7 @@ type closedCohort struct {
 }
 
 func newExplanation(q ExplainQuery, closures map[domain.Cohort]closure) *explanation {
-	x := &explanation{ExplainQuery: q, closed: map[domain.Cohort]*closedCohort{}, days: map[domain.Day]bool{}}
+	x := &explanation{ExplainQuery: q, closed: map[domain.Cohort]*closedCohort{}, days: map[domain.Day]uint64{}}
 	for cohort, since := range closures {
 		if cohort.District == q.District && since.closedBy(q.Day, q.AsKnown) {
 			c := &closedCohort{closure: since, ordered: since == fromBirth}
@@ -138,18 +151,18 @@ func (x *explanation) look(cell dated, n int64) {
 		return
 	}
 	if cell.Day == x.Day {
-		x.days[cell.recorded] = true
+		x.days[cell.recorded] = 0
 	}
 	closed := x.freezes(cell.Cell)
 	switch {
 	case closed == nil:
 	case closed.closure == fromBirth:
-		x.days[cell.recorded] = true
+		x.days[cell.recorded] = 0
 	case cell.recorded < closed.on:
 		closed.registered += n
-		x.days[closed.on] = true
+		x.days[closed.on] = 0
 	default:
-		x.days[cell.recorded], x.days[closed.on] = true, true
+		x.days[cell.recorded], x.days[closed.on] = 0, 0
 	}
 }
 
