@@ -8,29 +8,29 @@ import (
 	"bahi/ledger"
 )
 
-// row is an event as all formats but NDJSON have it. What is empty, or 0, is null;
-// Day, Recorded and District never are. The tags are the schema of Parquet files,
-// and the names the header of CSV.
+// row is an event as Parquet has it; nil is null. The tags are the schema, and the
+// names the header of CSV. What may be null is a pointer: of values, the library finds
+// the zeros that it takes for null itself, and misses some that stand behind others.
 type row struct {
-	Type         string `parquet:"type,dict"`
-	Day          int32  `parquet:"day,date"` // days since 1970-01-01
-	Recorded     int32  `parquet:"recorded,date"`
-	Person       string `parquet:"person,optional"`
-	District     int32  `parquet:"district"`
-	Group        string `parquet:"group,optional,dict"`
-	Sex          string `parquet:"sex,optional,dict"`
-	DoseDistrict int32  `parquet:"dose_district,optional"`
-	Dose         string `parquet:"dose,optional,dict"`
-	Vaccine      string `parquet:"vaccine,optional,dict"`
-	StatusBefore string `parquet:"status_before,optional,dict"`
-	StatusAfter  string `parquet:"status_after,optional,dict"`
-	Approved     *bool  `parquet:"approved,optional"`
-	Reason       string `parquet:"reason,optional,dict"`
-	Mode         string `parquet:"mode,optional,dict"`
-	FrozenPeople *int64 `parquet:"frozen_people,optional"`
-	Counted      int32  `parquet:"counted,optional,date"`
-	TakenBack    string `parquet:"taken_back,optional,dict"`
-	RequestEnded bool   `parquet:"request_ended,optional"`
+	Type         string  `parquet:"type,dict"`
+	Day          int32   `parquet:"day,date"` // days since 1970-01-01
+	Recorded     int32   `parquet:"recorded,date"`
+	Person       *string `parquet:"person,optional"`
+	District     int32   `parquet:"district"`
+	Group        *string `parquet:"group,optional,dict"`
+	Sex          *string `parquet:"sex,optional,dict"`
+	DoseDistrict *int32  `parquet:"dose_district,optional"`
+	Dose         *string `parquet:"dose,optional,dict"`
+	Vaccine      *string `parquet:"vaccine,optional,dict"`
+	StatusBefore *string `parquet:"status_before,optional,dict"`
+	StatusAfter  *string `parquet:"status_after,optional,dict"`
+	Approved     *bool   `parquet:"approved,optional"`
+	Reason       *string `parquet:"reason,optional,dict"`
+	Mode         *string `parquet:"mode,optional,dict"`
+	FrozenPeople *int64  `parquet:"frozen_people,optional"`
+	Counted      *int32  `parquet:"counted,optional,date"`
+	TakenBack    *string `parquet:"taken_back,optional,dict"`
+	RequestEnded *bool   `parquet:"request_ended,optional"`
 }
 
 // exactRow is a row of an export that tells commits and times.
@@ -42,13 +42,22 @@ type exactRow struct {
 
 func rowOf(e ledger.ReplayEvent) row {
 	return row{
-		Type: e.Type, Day: int32(e.Day), Recorded: int32(e.Recorded), Person: e.Person,
-		District: int32(e.District), Group: e.Group.String(), Sex: e.Sex.String(),
-		DoseDistrict: int32(e.DoseDistrict), Dose: e.Dose, Vaccine: e.Vaccine.String(),
-		StatusBefore: e.StatusBefore.String(), StatusAfter: e.StatusAfter.String(),
-		Approved: e.Approved, Reason: e.Reason.String(), Mode: e.Mode.String(), FrozenPeople: e.FrozenPeople,
-		Counted: int32(e.Counted), TakenBack: strings.Join(e.TakenBack, " "), RequestEnded: e.RequestEnded,
+		Type: e.Type, Day: int32(e.Day), Recorded: int32(e.Recorded), Person: some(e.Person),
+		District: int32(e.District), Group: some(e.Group.String()), Sex: some(e.Sex.String()),
+		DoseDistrict: some(int32(e.DoseDistrict)), Dose: some(e.Dose), Vaccine: some(e.Vaccine.String()),
+		StatusBefore: some(e.StatusBefore.String()), StatusAfter: some(e.StatusAfter.String()),
+		Approved: e.Approved, Reason: some(e.Reason.String()), Mode: some(e.Mode.String()), FrozenPeople: e.FrozenPeople,
+		Counted: some(int32(e.Counted)), TakenBack: some(strings.Join(e.TakenBack, " ")), RequestEnded: some(e.RequestEnded),
 	}
+}
+
+// some is nil for what does not apply: what is empty, or 0.
+func some[T comparable](v T) *T {
+	var none T
+	if v == none {
+		return nil
+	}
+	return &v
 }
 
 func exactRowOf(e ledger.ReplayEvent) exactRow {

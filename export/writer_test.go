@@ -15,6 +15,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"bahi/domain"
 	"bahi/ledger"
 )
 
@@ -113,6 +114,42 @@ func TestFormatsAgree(t *testing.T) {
 			}
 			if got := exactRowOf(e); exact && (got.Commit != placed[i].Commit || got.RecordedAt != placed[i].RecordedAt) {
 				t.Fatalf("event %d: NDJSON has %+v, Parquet %+v", i, got, placed[i])
+			}
+		}
+	}
+}
+
+// What does not apply is null, not empty and not 0 (the first of January 1970), also
+// behind what does: for however many rows, from whichever on.
+func TestNullsAreNull(t *testing.T) {
+	t.Parallel()
+	var events []ledger.ReplayEvent
+	for n := range 64 {
+		for i := range 64 {
+			events = append(events, ledger.ReplayEvent{Type: "registered", Day: 1, Recorded: 1, District: 208})
+			if n <= i && i < 2*n {
+				e := made(1)[0]
+				e.DoseDistrict, e.Dose, e.Vaccine, e.StatusBefore = 208, "1", domain.Covishield, domain.Unvaccinated
+				e.Reason, e.Counted, e.TakenBack, e.RequestEnded = domain.ReasonDuplicate, e.Day, []string{"1:208:COVISHIELD"}, true
+				events[len(events)-1] = e
+			}
+		}
+	}
+	content := written(t, Parquet, Options{}, events)
+	f, err := parquet.OpenFile(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := parquet.NewReader(f)
+	defer in.Close()
+	for i, e := range events {
+		got := make([]parquet.Row, 1)
+		if n, err := in.ReadRows(got); n != 1 {
+			t.Fatal(err)
+		}
+		for column, text := range fields(nil, e, false) {
+			if v := got[0][column]; v.IsNull() != (text == "") {
+				t.Fatalf("row %d, %s: %#v in Parquet, %q in CSV", i, header[column], v, text)
 			}
 		}
 	}
