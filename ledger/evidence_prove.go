@@ -76,7 +76,7 @@ func (l *Ledger) CountStatement(ctx context.Context, q projections.CountsQuery) 
 		return nil, fmt.Errorf("the ledger is empty: %w", ErrNotFound)
 	}
 	if q.AsKnown.IsZero() {
-		q.AsKnown = l.now()
+		q.AsKnown = l.knownNow()
 	}
 	s, err := l.statement(ctx, q)
 	if err != nil {

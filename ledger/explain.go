@@ -20,9 +20,9 @@ func (l *Ledger) Explain(ctx context.Context, q projections.ExplainQuery, tell f
 	}
 	defer leave()
 	if q.AsKnown.IsZero() {
-		q.AsKnown = l.now()
+		q.AsKnown = l.knownNow()
 	}
-	if err := l.caughtUp(ctx); err != nil {
+	if err := l.caughtUp(ctx, l.counts); err != nil {
 		return err
 	}
 	return l.counts.Explain(ctx, q, l.read, tell)
@@ -33,7 +33,7 @@ func (l *Ledger) Explain(ctx context.Context, q projections.ExplainQuery, tell f
 // and times, and AsKnown means the whole of its day.
 func (l *Ledger) ExplainDays(ctx context.Context, q projections.ExplainQuery, tell func(projections.Movement) error) error {
 	if q.AsKnown.IsZero() {
-		q.AsKnown = l.now()
+		q.AsKnown = l.knownNow()
 	}
 	q.AsKnown = domain.DayOf(q.AsKnown).End()
 	var sum projections.Movement

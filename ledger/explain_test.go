@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,5 +225,66 @@ func TestPersonAsOf(t *testing.T) {
 	}
 	if _, err := ask(1, "2021-02-16"); err != ErrFrozen {
 		t.Errorf("as of a day before the freeze, after it: %v", err)
+	}
+}
+
+// A day is explained while another view is folded anew.
+func TestExplainNeedsCountsAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, dir)
+	for batch := range 8 {
+		var registrations []domain.Submission
+		for n := range MaxBundle {
+			registrations = append(registrations, registrationOf(batch*MaxBundle+n, muzaffarpur, domain.HealthCareWorker, "2021-01-16"))
+		}
+		want(t, submit(t, l, centre, registrations...), domain.Accepted)
+	}
+	shut(t, l)
+	config := Config{Data: dir + "/data", Keys: dir + "/keys", Sandbox: true, Patience: 1}
+	if err := DiscardView(config, "people"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, l)
+	for errors.Is(l.caughtUp(t.Context(), l.counts), projections.ErrFolding) {
+		time.Sleep(time.Millisecond)
+	}
+	if explained(t, l, muzaffarpur, domain.Date(2021, 1, 16), l.now()) == 0 {
+		t.Error("nothing is explained")
+	}
+}
+
+// What was accepted is counted and explained also when the clock was put back since.
+func TestKnownWhenTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var back atomic.Int64
+	l, err := Open(t.Context(), Config{Data: dir + "/data", Keys: dir + "/keys", Now: func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, l)
+	today := domain.DayOf(time.Now())
+	want(t, submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, today.String())), domain.Accepted)
+	back.Store(int64(time.Hour))
+	counted, err := l.Counts(t.Context(), projections.CountsQuery{District: muzaffarpur, AsOf: today})
+	if err != nil || counted.Registered != 1 {
+		t.Errorf("counted %+v, %v", counted, err)
+	}
+	told := 0
+	err = l.Explain(t.Context(), projections.ExplainQuery{District: muzaffarpur, Day: today}, func(projections.Movement) error {
+		told++
+		return nil
+	})
+	if err != nil || told != 1 {
+		t.Errorf("%d commits are told, %v", told, err)
+	}
+	changed, err := l.DiffCounts(t.Context(), projections.CountsQuery{District: muzaffarpur, AsOf: today}, time.Now().Add(-time.Minute))
+	if err != nil || changed.Registered != 1 {
+		t.Errorf("changed %+v, %v", changed, err)
 	}
 }

@@ -21,7 +21,7 @@ func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (project
 	}
 	defer leave()
 	if q.AsKnown.IsZero() {
-		q.AsKnown = l.now()
+		q.AsKnown = l.knownNow()
 	}
 	if q.AsOf == 0 {
 		q.AsOf = domain.DayOf(l.now())
@@ -30,6 +30,16 @@ func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (project
 		return projections.CountsResult{}, err
 	}
 	return l.counts.Query(ctx, q, l.read)
+}
+
+// knownNow is when everything is known that is recorded: now, unless the clock was put
+// back, or this node's is behind another's.
+func (l *Ledger) knownNow() time.Time {
+	now := l.now()
+	if last := l.register.LastRecorded(); now.Before(last) {
+		return last
+	}
+	return now
 }
 
 // caughtUp waits until views, or all of them, have folded everything that is in the
