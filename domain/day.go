@@ -41,7 +41,7 @@ func ParseDay(s string) (Day, error) {
 }
 
 // ParseTime reads an RFC 3339 time, or a day, which means its first moment
-// (00:00) in Indian Standard Time.
+// (00:00) in Indian Standard Time. What it reads can be told in that zone as RFC 3339.
 func ParseTime(s string) (time.Time, error) {
 	if len(s) == len(dayLayout) {
 		d, err := ParseDay(s)
@@ -50,6 +50,9 @@ func ParseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("a time is written as RFC 3339 (2021-01-16T10:05:00+05:30) or as a day (2021-01-16)")
+	}
+	if year := t.In(IndianStandardTime).Year(); year < 0 || year > 9999 {
+		return time.Time{}, fmt.Errorf("a time lies in the years 0 to 9999, in India, too")
 	}
 	return t, nil
 }

@@ -27,7 +27,7 @@ func FuzzParseDay(f *testing.F) {
 }
 
 func FuzzParseTime(f *testing.F) {
-	for _, s := range []string{"2021-01-16", "2021-01-16T10:05:00+05:30", "2021-01-15T18:30:00Z", "2021-01-16T10:05:00.123456789-23:59", "2021-01-16T24:00:00Z", ""} {
+	for _, s := range []string{"2021-01-16", "2021-01-16T10:05:00+05:30", "2021-01-15T18:30:00Z", "2021-01-16T10:05:00.123456789-23:59", "2021-01-16T24:00:00Z", "9999-12-31T23:59:59Z", "0000-01-01T00:00:00+14:00", ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -41,6 +41,8 @@ func FuzzParseTime(f *testing.F) {
 		}
 		if ist := at.In(domain.IndianStandardTime); domain.DayOf(at) != domain.Date(ist.Year(), ist.Month(), ist.Day()) {
 			t.Errorf("%q is on %s", s, domain.DayOf(at))
+		} else if _, err := ist.MarshalJSON(); err != nil {
+			t.Errorf("%q cannot be told: %v", s, err)
 		}
 	})
 }

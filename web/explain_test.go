@@ -60,17 +60,18 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	for path, field := range map[string]string{
-		"/v1/districts/all/counts/explain?day=2021-01-16":                 "code",
-		"/v1/districts/9999/counts/explain?day=2021-01-16":                "code",
-		"/v1/districts/208/counts/explain?day=16":                         "day",
-		"/v1/districts/208/counts/explain":                                "day",
-		"/v1/districts/208/counts/explain?day=2021-01-16&as_known=later":  "as_known",
-		"/v1/districts/208/counts/diff":                                   "since",
-		"/v1/districts/208/counts/diff?since=then":                        "since",
-		"/v1/districts/208/counts/diff?since=2021-01-16&by=village":       "by",
-		"/v1/districts/208/counts/diff?since=2021-01-16&by=day-known":     "",
-		"/v1/districts/208/counts/diff?since=2099-01-16":                  "",
-		"/v1/districts/208/counts/diff?since=2021-01-16&as_of=2021-01-40": "as_of",
+		"/v1/districts/all/counts/explain?day=2021-01-16":                              "code",
+		"/v1/districts/9999/counts/explain?day=2021-01-16":                             "code",
+		"/v1/districts/208/counts/explain?day=16":                                      "day",
+		"/v1/districts/208/counts/explain":                                             "day",
+		"/v1/districts/208/counts/explain?day=2021-01-16&as_known=later":               "as_known",
+		"/v1/districts/208/counts/diff":                                                "since",
+		"/v1/districts/208/counts/diff?since=then":                                     "since",
+		"/v1/districts/208/counts/diff?since=2021-01-16&by=village":                    "by",
+		"/v1/districts/208/counts/diff?since=2021-01-16&by=day-known":                  "",
+		"/v1/districts/208/counts/diff?since=2099-01-16":                               "",
+		"/v1/districts/208/counts/diff?since=2021-01-16&as_of=2021-01-40":              "as_of",
+		"/v1/districts/208/counts/diff?since=2021-01-16&as_known=9999-12-31T23:59:59Z": "as_known",
 	} {
 		got := s.ask(t, auditor, "GET", path, "")
 		if p := got.problem(t); got.status != http.StatusBadRequest || p.Field != field {
