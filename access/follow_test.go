@@ -20,16 +20,8 @@ func TestFollowsAfterTheServerWasAway(t *testing.T) {
 	t.Parallel()
 	start := func(o server.Options) *server.Server {
 		t.Helper()
-		o.Host, o.JetStream, o.SyncAlways, o.NoLog, o.NoSigs = "127.0.0.1", true, true, true, true
-		s, err := server.NewServer(&o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		if !s.ReadyForConnections(10 * time.Second) {
-			t.Fatal("the server does not start")
-		}
-		return s
+		o.JetStream, o.SyncAlways = true, true
+		return natstest.Start(t, &o)
 	}
 	dir, keys := t.TempDir(), openVault(t)
 	s := start(server.Options{Port: server.RANDOM_PORT, StoreDir: dir})
@@ -40,8 +32,7 @@ func TestFollowsAfterTheServerWasAway(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	s.Shutdown()
-	s.WaitForShutdown()
+	natstest.Stop(s)
 	if _, err := r.Bearer(t.Context(), issued.Text, false); err != nil {
 		t.Errorf("while the server is away: %v", err)
 	}
@@ -50,11 +41,7 @@ func TestFollowsAfterTheServerWasAway(t *testing.T) {
 	if err := r.Revoke(hasty, authority, issued.ID); err == nil {
 		t.Error("revoked without a record")
 	}
-	s = start(server.Options{Port: int(port), StoreDir: dir})
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
+	start(server.Options{Port: int(port), StoreDir: dir})
 
 	other := openRegistry(t, natstest.OpenConfig(t, eventstore.Config{URL: url}), keys)
 	if err := other.Revoke(t.Context(), authority, issued.ID); err != nil {

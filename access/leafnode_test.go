@@ -22,21 +22,7 @@ func serverOf(t *testing.T, text string) *server.Server {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	options, err := server.ProcessConfigFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	options.NoLog, options.NoSigs = true, true
-	s, err := server.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	s.Start()
-	return s
+	return natstest.StartFile(t, path)
 }
 
 // TestLeafNodeOfACentre: with the two blocks of docs/CENTRES.md a leaf node that

@@ -3,11 +3,13 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/vault"
 )
@@ -46,9 +48,10 @@ const (
 	missWindow    = time.Hour
 
 	// Verdicts within missWindow that say that a person, a dose or a request is not
-	// known, after which a centre's token is locked. A centre that sends a day's
-	// doses before its registrations gets some hundred; it sends them again after
-	// those. 500 an hour are too few to go through numbers of 14 digits.
+	// known, after which a centre is locked, whichever doors they went out by. A
+	// centre that sends a day's doses before its registrations gets some hundred; it
+	// sends them again after those. 500 an hour are too few to go through numbers of
+	// 14 digits.
 	unknownAllowed = 500
 
 	// maxLocks bounds the officers of role tokens that are locked. Beyond it no
@@ -155,7 +158,28 @@ func probe(p Principal, officer string) string {
 func (r *Registry) MayLook(p Principal, officer string) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.locks[p.Token] || p.Centre != "" && r.lockedPlaces[place{p.District, p.Centre}] > 0 || r.locks[probe(p, officer)] || len(r.locks) >= maxLocks && probe(p, officer) != p.Token {
+	if r.locked(p) || r.locks[probe(p, officer)] || len(r.locks) >= maxLocks && probe(p, officer) != p.Token {
+		return ErrLocked
+	}
+	return nil
+}
+
+// locked tells whether the principal's token is locked, or any of its centre's. It
+// is called with mu held.
+func (r *Registry) locked(p Principal) bool {
+	return r.locks[p.Token] || p.Centre != "" && r.lockedPlaces[place{p.District, p.Centre}] > 0
+}
+
+// MayPublish tells whether bundles are taken in that a centre published over NATS,
+// where it was let in by the server: [ErrLocked] while it is locked,
+// [ErrUnavailable] while that cannot be told.
+func (r *Registry) MayPublish(p Principal) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	switch {
+	case r.failed != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, r.failed)
+	case r.locked(p):
 		return ErrLocked
 	}
 	return nil
@@ -187,11 +211,17 @@ func counted(p Principal, id string) string {
 	return id
 }
 
-// Unknown notes how many verdicts of a bundle told the principal of a centre that
-// somebody or something is not known: 500 within an hour lock the centre's tokens,
-// as [Registry.Looked] does. The installation's token is not locked: behind it
-// stands a portal with everybody's submissions.
-func (r *Registry) Unknown(ctx context.Context, p Principal, n int) error {
+// Unknown notes which of a bundle's verdicts tell the principal of a centre that
+// somebody or something is not known: 500 within an hour, over HTTP and NATS
+// together, lock the centre, as [Registry.Looked] does. The installation's token is
+// not locked: behind it stands a portal with everybody's submissions.
+func (r *Registry) Unknown(ctx context.Context, p Principal, verdicts []domain.Verdict) error {
+	n := 0
+	for _, v := range verdicts {
+		if tellsUnknown(v) {
+			n++
+		}
+	}
 	if n == 0 || p.Centre == "" {
 		return nil
 	}
@@ -200,6 +230,18 @@ func (r *Registry) Unknown(ctx context.Context, p Principal, n int) error {
 		return nil
 	}
 	return r.lock(ctx, p, p.Token, "", now)
+}
+
+// tellsUnknown is of verdicts by which numbers can be tried.
+func tellsUnknown(v domain.Verdict) bool {
+	if v.Reject == nil {
+		return false
+	}
+	switch v.Reject.Code {
+	case domain.CodeUnknownPerson, domain.CodeUnknownDose, domain.CodeUnknownRequest:
+		return true
+	}
+	return false
 }
 
 func (r *Registry) lock(ctx context.Context, p Principal, id, officer string, now time.Time) error {

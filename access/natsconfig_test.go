@@ -43,16 +43,7 @@ func startServer(t *testing.T, c access.NATSConfig) (s *server.Server, path stri
 	if !options.SyncAlways || !options.JetStream {
 		t.Error("a write is acknowledged before it is flushed")
 	}
-	options.NoLog, options.NoSigs = true, true
-	if s, err = server.NewServer(options); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	s.Start()
-	return s, path
+	return natstest.Start(t, options), path
 }
 
 // TestConfigInTheDocuments: docs/nats.conf is what is printed before there are

@@ -6,17 +6,24 @@ import (
 	"time"
 
 	"bahi/domain"
+	"bahi/vault"
 )
 
 // Principal is who asks: what a token or a certificate stands for.
 type Principal struct {
-	Token        string          // id for limits, logs and audit: a token's id, "role:<role>", or "cert:<12 hex digits>"; no secret
+	Token        string          // id for limits, logs and audit: a token's id, "role:<role>", or "cert:<12 hex digits>", or as OverNATS says; no secret
 	Role         string          // one of [bahi/vault.Roles]
 	District     domain.District // the only one that it may act in; 0: all
 	Centre       string          // the only one that it may act as; "": all, which only role tokens may
 	Officer      string          // who it is; "": the request names an officer
 	Expires      time.Time       // zero: it does not
 	Installation bool            // one of the installation's role tokens
+}
+
+// OverNATS is a centre that publishes over NATS: it showed its nkey to the server,
+// and no token. Its lock is known by the id nats:<district>:<centre>.
+func OverNATS(district domain.District, centre string) Principal {
+	return Principal{Token: fmt.Sprintf("nats:%d:%s", district, centre), Role: vault.RoleCentre, District: district, Centre: centre}
 }
 
 // Grant is what a token is to be issued for.

@@ -2,10 +2,14 @@ package access_test
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"bahi/access"
+	"bahi/domain"
+	"bahi/eventstore"
 	"bahi/vault"
 )
 
@@ -103,9 +107,9 @@ func TestCentreProbes(t *testing.T) {
 		},
 		"verdicts": func(o office, p access.Principal, last bool) error {
 			if last {
-				return o.Unknown(t.Context(), p, 251)
+				return o.Unknown(t.Context(), p, unknown(251))
 			}
-			return o.Unknown(t.Context(), p, 249)
+			return o.Unknown(t.Context(), p, unknown(249))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,5 +135,65 @@ func TestCentreProbes(t *testing.T) {
 				t.Errorf("after the lock was taken off it begins anew: %v", err)
 			}
 		})
+	}
+}
+
+// unknown is so many verdicts about nobody.
+func unknown(n int) []domain.Verdict {
+	return slices.Repeat([]domain.Verdict{{Outcome: domain.Rejected, Reject: &domain.Rejection{Code: domain.CodeUnknownPerson}}}, n)
+}
+
+// TestCentreProbesOverNATS: what a centre is told over NATS and over HTTP counts
+// together, and the lock holds at both doors, on every node and after a restart.
+func TestCentreProbesOverNATS(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	token, nats := o.letIn(t, forCentre), access.OverNATS(forCentre.District, forCentre.Centre)
+	other := access.OverNATS(forCentre.District, "208010")
+	told := func(p access.Principal, verdicts []domain.Verdict) error { return o.Unknown(t.Context(), p, verdicts) }
+
+	known := []domain.Verdict{{Outcome: domain.Accepted}, {Outcome: domain.Rejected, Reject: &domain.Rejection{Code: domain.CodeDoseExists}}}
+	for range 1000 {
+		if err := told(nats, known); err != nil {
+			t.Fatalf("what is known counts: %v", err)
+		}
+	}
+	if err := errors.Join(told(nats, unknown(499)), told(other, unknown(1))); err != nil {
+		t.Fatal(err)
+	}
+	o.pass(time.Hour)
+	if err := errors.Join(told(nats, unknown(300)), told(token, unknown(199)), o.MayPublish(nats)); err != nil {
+		t.Fatalf("499 within the hour: %v", err)
+	}
+	if err := told(nats, unknown(1)); !errors.Is(err, access.ErrLocked) {
+		t.Fatalf("the 500th: %v", err)
+	}
+	again := openConfig(t, access.Config{Store: o.store, Vault: o.keys, Now: o.Now})
+	for name, r := range map[string]*access.Registry{"here": o.Registry, "after a restart": again} {
+		if err := r.MayPublish(nats); !errors.Is(err, access.ErrLocked) {
+			t.Errorf("%s, over NATS: %v", name, err)
+		}
+		if err := r.Stands(token); !errors.Is(err, access.ErrLocked) {
+			t.Errorf("%s, over HTTP: %v", name, err)
+		}
+		if err := r.MayPublish(other); err != nil {
+			t.Errorf("%s, another centre: %v", name, err)
+		}
+	}
+	const id = "nats:208:208001"
+	events := recorded(t, o.store)
+	want := eventstore.AuditAccess{
+		Sequence: events[len(events)-1].Sequence, At: o.Now(), Kind: eventstore.TokenLocked, Token: id,
+		Role: vault.RoleCentre, District: 208, Centre: "208001", By: "ledger",
+	}
+	if last := events[len(events)-1]; !reflect.DeepEqual(last, want) {
+		t.Errorf("recorded %+v, want %+v", last, want)
+	}
+	if err := errors.Join(access.CheckID(id), o.Unlock(t.Context(), authority, id)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other node takes in what it publishes", func() bool { return again.MayPublish(nats) == nil })
+	if err := errors.Join(o.Stands(token), told(nats, unknown(499))); err != nil {
+		t.Errorf("unlocked it begins anew: %v", err)
 	}
 }

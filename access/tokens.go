@@ -50,7 +50,7 @@ func (r *Registry) letIn(p Principal) error {
 		return ErrUnknownToken
 	case !p.Expires.IsZero() && !r.config.Now().Before(p.Expires.Add(leeway)):
 		return ErrExpired
-	case r.locks[p.Token], p.Centre != "" && r.lockedPlaces[place{p.District, p.Centre}] > 0:
+	case r.locked(p):
 		return ErrLocked
 	case p.Centre != "" && !ofCertificate(p) && r.unregistered(place{p.District, p.Centre}):
 		return ErrUnregistered

@@ -346,6 +346,9 @@ func TestWhatCannotBeUnderstood(t *testing.T) {
 		_, err := r.Bearer(t.Context(), issued.Text, false)
 		return errors.Is(err, access.ErrUnavailable)
 	})
+	if err := r.MayPublish(access.OverNATS(208, "208001")); !errors.Is(err, access.ErrUnavailable) {
+		t.Errorf("a bundle is taken in: %v", err)
+	}
 	if _, err := r.Issue(t.Context(), authority, forOfficer); !errors.Is(err, access.ErrUnavailable) {
 		t.Errorf("a token is issued: %v", err)
 	}

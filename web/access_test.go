@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"bahi/access"
 	"bahi/domain"
+	"bahi/intake"
 	"bahi/vault"
 )
 
@@ -336,6 +339,87 @@ func TestProbing(t *testing.T) {
 	s.clock.ahead.Add(int64(time.Minute))
 	if got := s.with(t, issued.Text, "GET", who1+"?purpose=medical", ""); got.status != http.StatusOK {
 		t.Errorf("afterwards: %d %s", got.status, got.body)
+	}
+}
+
+// TestProbingByBothDoors: what a centre is told over HTTP and over NATS counts
+// together, and its lock holds at both.
+func TestProbingByBothDoors(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	token := s.issue(t, access.Grant{Role: centre, District: muzaffarpur, Centre: "208001"}).Text
+	conn, err := s.ledger.Store().Connect("centre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client, err := intake.NewClient(conn, intake.ClientOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.door.Serve(ctx) }()
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	next := 0
+	tries := func(n int) (doses []domain.Submission) {
+		for range n {
+			next++
+			doses = append(doses, doseOf(next))
+		}
+		return doses
+	}
+	overHTTP := func(n int) reply { return s.with(t, token, "POST", "/v1/submissions", linesOf(tries(n)...)) }
+	overNATS := func(n int) error {
+		_, err := client.Publish(t.Context(), muzaffarpur, "208001", tries(n))
+		return err
+	}
+
+	if got := overHTTP(250); got.status != http.StatusOK {
+		t.Fatalf("answered %d %s", got.status, got.body)
+	}
+	one := `{"person":"` + string(referenceOf(9999)) + `","to":"unvaccinated","reason":"other"}`
+	if got := s.with(t, token, "POST", "/v1/reversals", one); got.status != http.StatusUnprocessableEntity || got.problem(t).Code != "unknown_person" {
+		t.Fatalf("answered %d %s", got.status, got.body)
+	}
+	if err := overNATS(248); err != nil {
+		t.Fatal(err)
+	}
+	if got := overHTTP(1); got.status != http.StatusOK || !strings.Contains(got.body, "unknown_person") {
+		t.Fatalf("the 500th is answered %d %s", got.status, got.body)
+	}
+	var refused *intake.BundleError
+	if err := overNATS(1); !errors.As(err, &refused) || refused.Code != intake.BundleLocked {
+		t.Errorf("over NATS the next is answered %v", err)
+	}
+	if got := overHTTP(1); got.status != http.StatusForbidden || got.problem(t).Code != "token_locked" {
+		t.Errorf("over HTTP the next is answered %d %s", got.status, got.body)
+	}
+
+	for _, is := range s.access.Tokens() {
+		if is.State != access.Locked {
+			continue
+		}
+		if got := s.ask(t, authority, "POST", "/v1/tokens/"+is.ID+"/unlock", ""); got.status != http.StatusOK {
+			t.Errorf("unlocking is answered %d %s", got.status, got.body)
+		}
+	}
+	if err := overNATS(499); err != nil {
+		t.Errorf("unlocked it is answered %v", err)
+	}
+	if err := overNATS(1); err != nil {
+		t.Errorf("the 500th is answered %v", err)
+	}
+	if got := overHTTP(1); got.status != http.StatusForbidden || got.problem(t).Code != "token_locked" {
+		t.Errorf("locked over NATS, it is answered over HTTP %d %s", got.status, got.body)
+	}
+	if got := s.ask(t, authority, "POST", "/v1/tokens/nats:208:208001/unlock", ""); got.status != http.StatusOK {
+		t.Errorf("unlocking is answered %d %s", got.status, got.body)
 	}
 }
 

@@ -83,6 +83,7 @@ func start(t testing.TB, change ...func(*limits)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
+	doors.Access = s.access
 	if s.door, err = intake.OpenDoor(t.Context(), doors); err != nil {
 		t.Fatal(err)
 	}

@@ -83,23 +83,27 @@ func TestUnready(t *testing.T) {
 	}
 }
 
-// TestServerLog: neither an address nor what a handler panicked with is logged.
+// TestServerLog: neither an address nor what a client sent or a handler panicked with is
+// logged.
 func TestServerLog(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := serverLog(slog.New(slog.NewJSONHandler(&out, nil)))
-	log.Print("http: TLS handshake error from 203.0.113.9:4711: EOF")
-	log.Print("http: TLS handshake error from [2001:db8::9]:4711: EOF")
+	for _, address := range []string{"203.0.113.9:4711", "[2001:db8::9]:4711", "[fe80::4711%br-lan]:4711", "[::ffff:203.0.113.9]:4711"} {
+		log.Print("http: TLS handshake error from " + address + ": EOF")
+	}
 	log.Print("http: panic serving 203.0.113.9:4711: Sita Devi\ngoroutine 1\n")
-	if got := strings.Count(out.String(), "http: TLS handshake error from a client: EOF"); got != 2 {
+	log.Printf("http: TLS handshake error from 203.0.113.9:4711: tls: client requested unsupported application protocols (%q)", []string{"h3", `Sita" Devi`})
+	log.Printf("http2: server: error reading preface from client 203.0.113.9:4711: bogus greeting %q", "Sita Devi")
+	if got := strings.Count(out.String(), `"http: TLS handshake error from a client: EOF"`); got != 4 {
 		t.Errorf("logged %s", &out)
 	}
-	for _, secret := range []string{"203.0.113", "2001:db8", "4711", "Sita"} {
+	for _, secret := range []string{"203.0.113", "2001:db8", "fe80", "4711", "Sita", "Devi"} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("%s is in the log: %s", secret, &out)
 		}
 	}
-	if lines := slices.Collect(strings.Lines(out.String())); len(lines) != 3 {
+	if lines := slices.Collect(strings.Lines(out.String())); len(lines) != 7 {
 		t.Errorf("%d lines", len(lines))
 	}
 }

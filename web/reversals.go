@@ -152,10 +152,12 @@ func (s *Server) decideReversal(ctx context.Context, in *decideReversalInput) (v
 
 // submitOne has one submission decided. A rejection is the error.
 func (s *Server) submitOne(ctx context.Context, submission domain.Submission) (verdictLine, error) {
-	verdicts, err := s.ledger.Submit(ctx, callerFor(exchangeOf(ctx).who), []domain.Submission{submission})
+	x := exchangeOf(ctx)
+	verdicts, err := s.ledger.Submit(ctx, callerFor(x.who), []domain.Submission{submission})
 	if err != nil {
 		return verdictLine{}, err
 	}
+	s.countUnknown(ctx, x, verdicts)
 	v := verdicts[0]
 	if v.Outcome == domain.Rejected {
 		return verdictLine{}, v.Reject

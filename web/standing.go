@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"bahi/access"
-	"bahi/domain"
 )
 
 // whileStanding is a context that ends when who asks would not be let in any more:
@@ -45,20 +44,6 @@ func ended(ctx context.Context) error {
 
 // errSilent: a stream of submissions had none for too long, whatever else came.
 var errSilent = errors.New("no submission came")
-
-// notKnown counts verdicts that tell that somebody or something is not known.
-func notKnown(verdicts []domain.Verdict) (n int) {
-	for _, v := range verdicts {
-		if v.Reject == nil {
-			continue
-		}
-		switch v.Reject.Code {
-		case domain.CodeUnknownPerson, domain.CodeUnknownDose, domain.CodeUnknownRequest:
-			n++
-		}
-	}
-	return n
-}
 
 // tally counts what goes on under a name, and takes no more than a number of it.
 type tally struct {

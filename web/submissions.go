@@ -95,16 +95,21 @@ func (s *Server) submit(hctx huma.Context, in *submissionsInput) {
 			return nil, err
 		}
 		verdicts, err := s.ledger.Submit(ctx, caller, submissions)
-		// What is decided is answered; a lock ends the next bundle.
-		if locked := s.access.Unknown(ctx, x.who, notKnown(verdicts)); locked != nil && !errors.Is(locked, access.ErrLocked) {
-			s.log.Error("a lock is not recorded", "request", x.id, "error", locked)
-		}
+		s.countUnknown(ctx, x, verdicts)
 		return verdicts, err
 	}
 	if 0 <= r.ContentLength && r.ContentLength <= s.limits.whole {
 		s.submitWhole(ctx, x, r, body, how, to)
 	} else {
 		s.submitStream(ctx, x, body, how, to)
+	}
+}
+
+// countUnknown notes what verdicts are about to tell. What is decided is answered; a
+// lock ends the next bundle.
+func (s *Server) countUnknown(ctx context.Context, x *exchange, verdicts []domain.Verdict) {
+	if err := s.access.Unknown(ctx, x.who, verdicts); err != nil && !errors.Is(err, access.ErrLocked) {
+		s.log.Error("a lock is not recorded", "request", x.id, "error", err)
 	}
 }
 
