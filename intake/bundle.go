@@ -30,6 +30,7 @@ const (
 	BundleEmpty      BundleCode = "empty"       // no submission in it
 	BundleTooMany    BundleCode = "too_many"    // more than 500 submissions in it
 	BundleCrashed    BundleCode = "crashed"     // a fault of the ledger's own, which its operator finds in the log
+	BundleLocked     BundleCode = "locked"      // the centre is locked: too much of what it sent named nobody
 )
 
 // unfit is the error for a bundle that no further attempt can take in.
@@ -87,6 +88,9 @@ func (d *Door) takeIn(m *message.Message) error {
 	if !ok {
 		return &unfit{BundleBadSubject}
 	}
+	if err := d.mayPublish(a.from); err != nil {
+		return err
+	}
 	plain, reply, err := openBundle(d.config.Keys, a.from, m.Payload)
 	if err != nil {
 		return err
@@ -112,6 +116,7 @@ func (d *Door) takeIn(m *message.Message) error {
 	if err := d.keepVerdicts(ctx, a, sealed, ""); err != nil {
 		return err
 	}
+	d.countUnknown(ctx, a.from, refused)
 	return d.answer(a.from, m, sealed, "")
 }
 
@@ -220,8 +225,12 @@ func (d *Door) putAside(ctx context.Context, m *message.Message, code BundleCode
 	if err := d.quarantine.filePoison(ctx, a, code, m.Payload); err != nil {
 		return err
 	}
-	if err := d.keepVerdicts(ctx, a, nil, code); err != nil {
-		return err
+	// A lock says nothing about the bundle. Asked about later it is not found, and so
+	// is sent again.
+	if code != BundleLocked {
+		if err := d.keepVerdicts(ctx, a, nil, code); err != nil {
+			return err
+		}
 	}
 	return d.answer(a.from, m, nil, code)
 }

@@ -78,7 +78,8 @@ var (
 )
 
 // BundleError says that the ledger could not take in the bundle as a whole. It
-// lies in the ledger's quarantine; nothing of it is stored.
+// lies in the ledger's quarantine; nothing of it is stored. With [BundleLocked] the
+// same bundle is sent again when the centre is unlocked.
 type BundleError struct{ Code BundleCode }
 
 func (e *BundleError) Error() string {

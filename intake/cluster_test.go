@@ -2,72 +2,25 @@ package intake
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"bahi/domain"
 	"bahi/formats"
+	"bahi/internal/natstest"
 	"bahi/vault"
 )
-
-// startCluster starts three NATS servers that replicate and returns their addresses.
-func startCluster(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a cluster of three takes some seconds to find its leaders")
-	}
-	var ports []int
-	var routes, urls []string
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-		routes = append(routes, "nats://"+l.Addr().String())
-		l.Close()
-	}
-	var servers []*server.Server
-	for i, port := range ports {
-		s, err := server.NewServer(&server.Options{
-			ServerName: fmt.Sprintf("node-%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT,
-			JetStream: true, StoreDir: t.TempDir(), SyncAlways: true,
-			Cluster: server.ClusterOpts{Name: "bahi", Host: "127.0.0.1", Port: port},
-			Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
-			NoLog:   true, NoSigs: true,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			s.Shutdown()
-			s.WaitForShutdown()
-		})
-		go s.Start()
-		if !s.ReadyForConnections(20 * time.Second) {
-			t.Fatal("a server of the cluster does not start")
-		}
-		servers, urls = append(servers, s), append(urls, s.ClientURL())
-	}
-	for _, s := range servers {
-		eventually(t, "the cluster finds its leader", s.JetStreamIsCurrent)
-	}
-	return strings.Join(urls, ",")
-}
 
 // TestDoorOnReplicas: on three servers, which refuse what only comes at the same time
 // as something else, every refused row is in quarantine once, and leaves it once.
 func TestDoorOnReplicas(t *testing.T) {
 	t.Parallel()
-	url := startCluster(t)
+	url := natstest.Cluster(t)
 	dial := func() *nats.Conn {
 		conn, err := nats.Connect(url, nats.MaxReconnects(-1))
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/ledger"
 	"bahi/vault"
@@ -19,6 +20,10 @@ type Config struct {
 	Replicas int // of their streams; 0 means 1
 	Keys     *vault.Vault
 	Log      *slog.Logger
+
+	// Access counts what verdicts tell a centre about numbers that are not known,
+	// and says which centres are locked for it. nil: nothing is counted.
+	Access *access.Registry
 
 	// What they ask the ledger. Submissions are decided without the authority's
 	// credential; the others are [ledger.Ledger.Custody] and

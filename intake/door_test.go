@@ -168,25 +168,32 @@ func (h *house) centre(t testing.TB, options ClientOptions) *Client {
 	return h.centreOf(t, sender{208, "208001"}, options)
 }
 
-// centreOf registers a centre and dials in as it does, with an nkey.
-func (h *house) centreOf(t testing.TB, who sender, options ClientOptions) *Client {
+// newNKey makes a centre's nkey: its public half, and a file with its seed.
+func newNKey(t testing.TB) (public, seed string) {
 	t.Helper()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := pair.PublicKey()
+	if public, err = pair.PublicKey(); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := pair.Seed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed, err := pair.Seed()
-	if err != nil {
+	seed = filepath.Join(t.TempDir(), "centre.nkey")
+	if err := os.WriteFile(seed, secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	options.Seed = filepath.Join(t.TempDir(), "centre.nkey")
-	if err := os.WriteFile(options.Seed, seed, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return public, seed
+}
+
+// centreOf registers a centre and dials in as it does, with an nkey.
+func (h *house) centreOf(t testing.TB, who sender, options ClientOptions) *Client {
+	t.Helper()
+	var public string
+	public, options.Seed = newNKey(t)
 	h.centres = append(h.centres, eventstore.CentreUser{District: who.District, Centre: who.Centre, NKey: public})
 	if err := h.store.SetCentres(h.centres); err != nil {
 		t.Fatal(err)
@@ -631,7 +638,7 @@ func TestCodesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, code := range []BundleCode{
-		BundleCannotOpen, BundleOtherKey, BundleBadSubject, BundleEmpty, BundleTooMany, BundleCrashed, CodeRejected, AnswerWaiting, AnswerNotFound,
+		BundleCannotOpen, BundleOtherKey, BundleBadSubject, BundleEmpty, BundleTooMany, BundleCrashed, BundleLocked, CodeRejected, AnswerWaiting, AnswerNotFound,
 	} {
 		if !bytes.Contains(page, []byte("| `"+string(code)+"` |")) {
 			t.Errorf("docs/CENTRES.md does not explain %s", code)

@@ -19,15 +19,7 @@ func TestServerRestart(t *testing.T) {
 	t.Parallel()
 	store, port := t.TempDir(), server.RANDOM_PORT
 	start := func() *server.Server {
-		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: store, NoLog: true, NoSigs: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		if !s.ReadyForConnections(10 * time.Second) {
-			t.Fatal("the server does not start")
-		}
-		return s
+		return natstest.Start(t, &server.Options{Port: port, JetStream: true, StoreDir: store})
 	}
 	s := start()
 	conn := connect(t, s)
