@@ -47,6 +47,7 @@ func TestComplaints(t *testing.T) {
 		{&web.Problem{Code: "shutting_down", Detail: "the ledger is shutting down", Request: "W5S2"}, exitFailed, "shutting down", "later"},
 		{fmt.Errorf("%w: the purpose is one of these", ledger.ErrBadRequest), exitUsage, "the purpose is one of these", ""},
 		{wrapped(&intake.BundleError{Code: intake.BundleOtherKey}), exitFailed, "other_key", "ask the operator for the present one"},
+		{wrapped(&intake.BundleError{Code: intake.BundleLocked}), exitFailed, "locked", "`bahi token unlock`"},
 		{wrapped(&intake.BundleError{Code: intake.BundleCannotOpen}), exitFailed, "cannot_open", ""},
 		{ledger.ErrFrozen, exitFrozen, "frozen", ""},
 		{ledger.ErrNotFound, exitNotFound, "not found", ""},

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/evidence"
@@ -70,7 +71,7 @@ func (d direct) Queue(ctx context.Context, s []domain.Submission) func() ([]doma
 
 // Freeze takes in what waits of centres' bundles meanwhile: the receipt waits for
 // them, and there is no service that would.
-func (d direct) Freeze(ctx context.Context, f domain.Freeze) (_ ledger.FreezeReceipt, err error) {
+func (d direct) Freeze(ctx context.Context, f domain.Freeze) (receipt ledger.FreezeReceipt, err error) {
 	conn, err := d.Store().Connect("intake")
 	if err != nil {
 		return ledger.FreezeReceipt{}, err
@@ -80,20 +81,23 @@ func (d direct) Freeze(ctx context.Context, f domain.Freeze) (_ ledger.FreezeRec
 	if err != nil {
 		return ledger.FreezeReceipt{}, err
 	}
-	if waits.Bundles > 0 {
-		var config intake.Config
-		if config, err = intake.For(ctx, d.Ledger, conn, nil); err != nil {
-			return ledger.FreezeReceipt{}, err
-		}
+	if waits.Bundles == 0 {
+		return d.Ledger.Freeze(ctx, f)
+	}
+	config, err := intake.For(ctx, d.Ledger, conn, nil)
+	if err != nil {
+		return ledger.FreezeReceipt{}, err
+	}
+	err = d.access(ctx, func(who *access.Registry, _ access.Principal) (err error) {
+		config.Access = who
 		serving, stop := context.WithCancel(ctx)
 		served := make(chan error, 1)
 		go func() { served <- intake.Serve(serving, config) }()
-		defer func() {
-			stop()
-			err = errors.Join(err, <-served)
-		}()
-	}
-	return d.Ledger.Freeze(ctx, f)
+		receipt, err = d.Ledger.Freeze(ctx, f)
+		stop()
+		return errors.Join(err, <-served)
+	})
+	return receipt, err
 }
 
 func (d direct) IntakeKey(context.Context) ([]byte, error) {

@@ -155,6 +155,7 @@ func (p *program) serve(ctx context.Context, at doors) (err error) {
 	if err != nil {
 		return err
 	}
+	doors.Access = who
 	door, err := intake.OpenDoor(ctx, doors)
 	if err != nil {
 		return err

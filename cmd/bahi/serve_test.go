@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io/fs"
 	"math/big"
 	"net"
@@ -17,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bahi/domain"
 )
 
 // TestServeTLS: others are served with TLS, this machine's verbs go on with --data,
@@ -106,4 +109,56 @@ func certify(t *testing.T, dir string) (certificate, key string) {
 		}
 	}
 	return certificate, key
+}
+
+// TestServeLocksWhoProbes: a centre that tries numbers over NATS is locked by the
+// service, and goes on when the authority has unlocked it.
+func TestServeLocksWhoProbes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data, nkey := filepath.Join(dir, "d"), filepath.Join(dir, "208001.nkey")
+	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0", "--listen-nats", "127.0.0.1:0")
+	stdout, err := service.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	ready := regexp.MustCompile(`and (nats://\S+), ledger`).FindStringSubmatch(line)
+	if ready == nil {
+		t.Fatalf("the service says %q (%v)", line, err)
+	}
+	publish := func(code, first, doses int) outcome {
+		t.Helper()
+		var lines strings.Builder
+		for n := range doses {
+			fmt.Fprintf(&lines, `{"type":"dose","id":"%s","at":"2021-03-04","person":"%s","district":208,"centre":"208001","vaccine":"COVISHIELD","batch":"4120Z001","dose":1}`+"\n",
+				lineID(first+n), domain.MakeReference(fmt.Sprintf("5%012d", first+n)))
+		}
+		return mustExit(t, code, strings.NewReader(lines.String()), "submit", "--server", ready[1], "--nkey", nkey, "--district", "208", "--centre", "208001", "-")
+	}
+	mustExit(t, 0, nil, "centre", "add", "--data", data, "--district", "208", "--centre", "208001", "--make-nkey", nkey)
+	publish(4, 1000, 500)
+	if o := publish(1, 2000, 1); !strings.Contains(o.stderr, "the ledger could not take in the bundle: locked") || !strings.Contains(o.stderr, "`bahi token unlock`") {
+		t.Errorf("locked, the centre is told %s", o.stderr)
+	}
+	if o := mustExit(t, 0, nil, "token", "list", "--data", data); !strings.Contains(o.stdout, "nats:208:208001") {
+		t.Errorf("the list has %s", o.stdout)
+	}
+	if o := mustExit(t, 0, nil, "audit", "list", "--data", data, "--json"); !strings.Contains(o.stdout, `"kind":"token_locked","token":"nats:208:208001","role":"centre","district":208,"centre":"208001"`) {
+		t.Errorf("the audit has %s", o.stdout)
+	}
+	if o := mustExit(t, 0, nil, "quarantine", "list", "--data", data); !strings.Contains(o.stdout, "  locked\n") {
+		t.Errorf("in quarantine is %s", o.stdout)
+	}
+	mustExit(t, 0, nil, "token", "unlock", "--data", data, "nats:208:208001")
+	publish(4, 2000, 1)
+	if err := service.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Wait(); err != nil {
+		t.Errorf("the service ended with %v", err)
+	}
 }
