@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/ledger"
@@ -354,5 +355,38 @@ func TestFewReadTheWholeLedgerAtATime(t *testing.T) {
 	s.server.readings.leave()
 	if got := s.ask(t, vault.RoleAnalyst, "GET", "/v1/events", ""); got.status != http.StatusOK || got.body != "" || got.header.Get("Content-Type") != ndjsonType {
 		t.Errorf("an empty ledger's history is answered %d %v %s", got.status, got.header, got.body)
+	}
+}
+
+// TestReadersLeavePlaces: one token does not take all of them, and whoever looks after
+// the views needs none.
+func TestReadersLeavePlaces(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(l *limits) { l.readings, l.perReader = 2, 1 })
+	settle(t, s)
+	issued := func() access.Issued {
+		return s.issue(t, access.Grant{Role: officer, District: muzaffarpur, Officer: "o"})
+	}
+	one, other := issued(), issued()
+	const path = "/v1/districts/208/counts/explain?day=2021-01-16"
+	if !s.server.readers.take(one.ID, s.server.limits.perReader) {
+		t.Fatal("no place")
+	}
+	if got := s.with(t, one.Text, "GET", path, ""); got.status != http.StatusTooManyRequests || got.problem(t).Code != codeBusy {
+		t.Errorf("a second one by the same token is answered %d %s", got.status, got.body)
+	}
+	if got := s.with(t, other.Text, "GET", path, ""); got.status != http.StatusOK {
+		t.Errorf("another token's is answered %d %s", got.status, got.body)
+	}
+	s.server.readers.leave(one.ID)
+	for range 2 { // each leaves its place
+		if got := s.with(t, one.Text, "GET", path, ""); got.status != http.StatusOK {
+			t.Errorf("then it is answered %d %s", got.status, got.body)
+		}
+	}
+	for s.server.readings.take(t.Context(), 0) {
+	}
+	if got := s.ask(t, operator, "POST", "/v1/projections/counts/rebuild", ""); got.status != http.StatusOK || !strings.Contains(got.body, "swapped") {
+		t.Errorf("a rebuild is answered %d %s", got.status, got.body)
 	}
 }

@@ -108,7 +108,7 @@ type verifyLedgerInput struct {
 }
 
 func (s *Server) verifyLedger(hctx huma.Context, in *verifyLedgerInput) {
-	s.reading(hctx, func(ctx context.Context, out *lines) error {
+	s.working(hctx, func(ctx context.Context, out *lines) error {
 		return work(ctx, out, func(ctx context.Context, tell func(projections.Progress)) (ledger.VerifyReport, error) {
 			kept := ledger.Kept{Checkpoint: bytesOf(in.Checkpoint), Statement: bytesOf(in.Statement)}
 			return s.ledger.VerifyKept(ctx, kept, func(done, total uint64) { tell(projections.Progress{Done: done, Total: total}) })

@@ -27,7 +27,9 @@ type limits struct {
 	waiting     int   // connections of one address, not this machine's, on which nothing is asked
 	streams     int   // of submissions at a time
 	perToken    int   // of submissions at a time by one token
-	readings    int   // of the whole ledger at a time: replays, verifications, rebuilds
+	readings    int   // of the whole ledger at a time: replays, explanations, audits
+	perReader   int   // of them by one token
+	works       int   // rebuilds and verifications at a time
 	followers   int   // of the ledger's end at a time
 	whole       int64 // bytes of a body of submissions that is read before it is decided
 	json        int64 // bytes of a JSON body
@@ -52,6 +54,8 @@ var defaultLimits = limits{
 	streams:     256,
 	perToken:    8,
 	readings:    4,
+	perReader:   2,
+	works:       4,
 	followers:   16,
 	whole:       256 << 10,
 	json:        64 << 10,

@@ -55,7 +55,7 @@ type rebuildInput struct {
 }
 
 func (s *Server) rebuild(hctx huma.Context, in *rebuildInput) {
-	s.reading(hctx, func(ctx context.Context, out *lines) error {
+	s.working(hctx, func(ctx context.Context, out *lines) error {
 		return work(ctx, out, func(ctx context.Context, tell func(projections.Progress)) (projections.Rebuilt, error) {
 			return s.ledger.RebuildView(ctx, in.Name, projections.RebuildOptions{DryRun: in.DryRun, To: in.To}, tell)
 		})
@@ -99,7 +99,7 @@ type verifyProjectionsInput struct {
 }
 
 func (s *Server) verifyProjections(hctx huma.Context, in *verifyProjectionsInput) {
-	s.reading(hctx, func(ctx context.Context, out *lines) error {
+	s.working(hctx, func(ctx context.Context, out *lines) error {
 		return work(ctx, out, func(ctx context.Context, tell func(projections.Progress)) (ledger.VerifyReport, error) {
 			names := ledger.Views()
 			if in.Names != "" {

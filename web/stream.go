@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"strings"
@@ -128,9 +129,25 @@ type problemLine struct {
 }
 
 // reading does one of the few things that read the whole ledger: at most a few at
-// a time, and cut short when the service ends.
+// a time, and cut short when the service ends. Whoever is slow to take the answer, or
+// asks for several, leaves places to others.
 func (s *Server) reading(hctx huma.Context, do func(context.Context, *lines) error) {
+	r, _ := humago.Unwrap(hctx)
+	x := exchangeOf(r.Context())
+	if !x.who.Installation { // behind that stands a portal with many people
+		if !s.readers.take(x.who.Token, s.limits.perReader) {
+			x.refuse(newProblem(http.StatusTooManyRequests, codeBusy, fmt.Sprintf("this token is reading the ledger %d times at this moment already; try again when one has ended", s.limits.perReader)))
+			return
+		}
+		defer s.readers.leave(x.who.Token)
+	}
 	s.readingAt(s.readings, hctx, do)
+}
+
+// working is reading for those who look after the views and the ledger. It does not
+// wait for anybody who only reads.
+func (s *Server) working(hctx huma.Context, do func(context.Context, *lines) error) {
+	s.readingAt(s.works, hctx, do)
 }
 
 // readingAt is reading at one of some places.
