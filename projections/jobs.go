@@ -50,16 +50,16 @@ func (r *Runner) Rebuild(ctx context.Context, name string, o RebuildOptions, tel
 		return v.dryRun(ctx, r.ledger, o.To, tell)
 	}
 	for {
-		j, mine := r.job(name)
+		within, stop := context.WithCancel(ctx)
+		j, mine := r.job(name, stop)
 		if !mine {
+			stop()
 			out, err := r.watch(ctx, j, tell)
 			if errors.Is(err, context.Canceled) && ctx.Err() == nil {
 				continue // whoever began it left
 			}
 			return out, err
 		}
-		within, stop := context.WithCancel(ctx)
-		r.note(func() { j.stop = stop })
 		j.out, j.err = v.rebuild(within, r.ledger, func(p Progress) {
 			r.note(func() { j.at = p })
 			if tell != nil {
@@ -81,14 +81,14 @@ func (r *Runner) Rebuild(ctx context.Context, name string, o RebuildOptions, tel
 	}
 }
 
-// job returns the rebuild of a view that is under way, or a new one.
-func (r *Runner) job(name string) (j *job, mine bool) {
+// job returns the rebuild of a view that is under way, or a new one, which stop ends.
+func (r *Runner) job(name string, stop context.CancelFunc) (j *job, mine bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if j = r.jobs[name]; j != nil {
 		return j, false
 	}
-	j = &job{done: make(chan struct{}), stop: func() {}}
+	j = &job{done: make(chan struct{}), stop: stop}
 	r.jobs[name] = j
 	return j, true
 }
