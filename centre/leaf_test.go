@@ -1,6 +1,7 @@
 package centre
 
 import (
+	"bahi/internal/natstest"
 	"context"
 	"net/url"
 	"strconv"
@@ -10,32 +11,13 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// startNATS starts a NATS server as an operator would.
-func startNATS(t *testing.T, o *server.Options) *server.Server {
-	t.Helper()
-	o.Host, o.Port, o.NoLog, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, true, true
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
-
 // TestThroughALeafNode: a centre signs in at a leaf node near by, whose link to
 // the ledger's server is cut. The leaf node keeps nothing; the spool does.
 func TestThroughALeafNode(t *testing.T) {
 	t.Parallel()
 	options := &server.Options{ServerName: "hub", JetStream: true, StoreDir: t.TempDir(), SyncAlways: true}
 	options.LeafNode.Host, options.LeafNode.Port = "127.0.0.1", server.RANDOM_PORT
-	hub := startNATS(t, options)
+	hub := natstest.Start(t, options)
 	ledger := &upstream{t: t, dir: t.TempDir(), nats: hub.ClientURL()}
 	ledger.open()
 	t.Cleanup(func() { ledger.shut() })
@@ -49,7 +31,7 @@ func TestThroughALeafNode(t *testing.T) {
 	options = &server.Options{ServerName: "leaf"}
 	options.LeafNode.Remotes = []*server.RemoteLeafOpts{{URLs: []*url.URL{remote}}}
 	options.LeafNode.ReconnectInterval = 20 * time.Millisecond
-	leaf := startNATS(t, options)
+	leaf := natstest.Start(t, options)
 
 	c := config(t)
 	c.Server = leaf.ClientURL()

@@ -4,72 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/internal/natstest"
 )
-
-// cluster starts three NATS servers that replicate, as an operator would run
-// them, and returns their addresses.
-func cluster(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a cluster of three takes some seconds to find its leaders")
-	}
-	const size = 3
-	ports := make([]int, size)
-	var routes []string
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
-	}
-	servers := make([]*server.Server, size)
-	var urls []string
-	for i := range servers {
-		s, err := server.NewServer(&server.Options{
-			ServerName: fmt.Sprintf("node-%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT,
-			JetStream: true, StoreDir: t.TempDir(), SyncAlways: true,
-			Cluster: server.ClusterOpts{Name: "bahi", Host: "127.0.0.1", Port: ports[i]},
-			Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
-			NoLog:   true, NoSigs: true,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			s.Shutdown()
-			s.WaitForShutdown()
-		})
-		go s.Start()
-		if !s.ReadyForConnections(20 * time.Second) {
-			t.Fatal("a server of the cluster does not start")
-		}
-		servers[i] = s
-		urls = append(urls, s.ClientURL())
-	}
-	deadline := time.Now().Add(30 * time.Second)
-	for _, s := range servers {
-		for !s.JetStreamIsCurrent() {
-			if time.Now().After(deadline) {
-				t.Fatal("the cluster finds no leader")
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}
-	return strings.Join(urls, ",")
-}
 
 func openCluster(t *testing.T, urls string) *eventstore.Store {
 	t.Helper()
@@ -86,7 +28,7 @@ func openCluster(t *testing.T, urls string) *eventstore.Store {
 // records without there being a newer barrier. Both mean the same here.
 func TestReplicatedLedger(t *testing.T) {
 	t.Parallel()
-	urls := cluster(t)
+	urls := natstest.Cluster(t)
 	nodes := []*eventstore.Store{openCluster(t, urls), openCluster(t, urls)}
 
 	t.Run("two writers are fenced", func(t *testing.T) {

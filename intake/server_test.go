@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bahi/internal/natstest"
 	"testing"
 	"time"
 

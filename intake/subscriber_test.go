@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bahi/internal/natstest"
 	"fmt"
 	"net"
 	"testing"
@@ -66,18 +67,13 @@ func TestServerRestart(t *testing.T) {
 			}
 			next++
 			if next == n/3 || next == n/2 {
-				s.Shutdown()
-				s.WaitForShutdown()
+				natstest.Stop(s)
 				s = start()
 			}
 		case <-time.After(30 * time.Second):
 			t.Fatalf("no message %d", next)
 		}
 	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
 }
 
 // TestRepeatedHeader: a message whose header stands twice is delivered with the

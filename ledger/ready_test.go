@@ -10,29 +10,15 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/internal/natstest"
 )
 
 // TestReadyAgain: a ledger whose server went is not ready, and is again when the server
 // is back.
 func TestReadyAgain(t *testing.T) {
 	t.Parallel()
-	options := server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoLog: true, NoSigs: true}
-	start := func() *server.Server {
-		t.Helper()
-		s, err := server.NewServer(&options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		if !s.ReadyForConnections(10 * time.Second) {
-			t.Fatal("the server does not start")
-		}
-		return s
-	}
-	end := func(s *server.Server) {
-		s.Shutdown()
-		s.WaitForShutdown()
-	}
+	options := server.Options{JetStream: true, StoreDir: t.TempDir(), SyncAlways: true}
+	start := func() *server.Server { return natstest.Start(t, &options) }
 	first := start()
 	dir := t.TempDir()
 	l, err := Open(t.Context(), Config{Data: dir + "/data", Keys: dir + "/keys", Sandbox: true, NATS: first.ClientURL()})
@@ -48,15 +34,14 @@ func TestReadyAgain(t *testing.T) {
 		defer cancel()
 		return l.Ready(ctx)
 	}
-	end(first)
+	natstest.Stop(first)
 	if not := ready(); len(not) != 1 || !errors.Is(not[0], eventstore.ErrUnreachable) {
 		t.Errorf("without a server it is not ready for %v", not)
 	}
 	if is := measured(t, l); is["bahi_ledger_up"] != 0 || is["bahi_events_total"] == 0 {
 		t.Errorf("without a server: %v", is)
 	}
-	second := start() // at the port that the first was given
-	t.Cleanup(func() { end(second) })
+	start() // at the port that the first was given
 	t.Cleanup(func() { shut(t, l) })
 	for deadline := time.Now().Add(time.Minute); len(ready()) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {

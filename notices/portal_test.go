@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"bahi/internal/natstest"
 	"bahi/ledger"
 )
 
@@ -78,21 +78,7 @@ func portals(t *testing.T) (url string, seeds map[string]string) {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	options, err := server.ProcessConfigFile(path)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, config)
-	}
-	options.NoLog, options.NoSigs = true, true
-	s, err := server.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	s.Start()
-	return s.ClientURL(), seeds
+	return natstest.StartFile(t, path).ClientURL(), seeds
 }
 
 // portal connects one.

@@ -4,7 +4,9 @@
 package natstest
 
 import (
+	"cmp"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -43,18 +45,39 @@ func OpenConfig(tb testing.TB, c eventstore.Config) *eventstore.Store {
 // operator would run beside bahi, and returns its address.
 func Server(tb testing.TB) (url string) {
 	tb.Helper()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT,
-		JetStream: true, StoreDir: tb.TempDir(), SyncAlways: true,
-		NoLog: true, NoSigs: true,
-	})
+	return Start(tb, &server.Options{JetStream: true, StoreDir: tb.TempDir(), SyncAlways: true}).ClientURL()
+}
+
+// StartFile starts a server on a configuration file.
+func StartFile(tb testing.TB, path string) *server.Server {
+	tb.Helper()
+	options, err := server.ProcessConfigFile(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
+	return Start(tb, options)
+}
+
+// Start starts a server, on loopback and a free port unless the options say
+// otherwise, and shuts it down when the test ends, if the test has not.
+func Start(tb testing.TB, options *server.Options) *server.Server {
+	tb.Helper()
+	options.Host, options.NoLog, options.NoSigs = cmp.Or(options.Host, "127.0.0.1"), true, true
+	options.Port = cmp.Or(options.Port, server.RANDOM_PORT)
+	s, err := server.NewServer(options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { Stop(s) })
 	s.Start()
-	return s.ClientURL()
+	if !s.ReadyForConnections(20 * time.Second) {
+		tb.Fatal("a NATS server does not start")
+	}
+	return s
+}
+
+// Stop shuts a server down, if it is not, and waits for that.
+func Stop(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
 }
