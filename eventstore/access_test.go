@@ -165,7 +165,7 @@ func TestGoldenAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	causes := map[uint64]error{2: eventstore.ErrMalformed, 3: eventstore.ErrNewer, 4: eventstore.ErrNewer, 5: eventstore.ErrMalformed}
+	causes := map[uint64]error{2: eventstore.ErrMalformed, 3: eventstore.ErrMalformed, 4: eventstore.ErrNewer, 5: eventstore.ErrMalformed}
 	for sequence, want := range causes {
 		for _, err := range s.Access(t.Context(), sequence-1) {
 			var decode *eventstore.DecodeError

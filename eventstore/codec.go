@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -72,7 +73,7 @@ func decode(data []byte) (Commit, error) {
 	return decodeAny(data)
 }
 
-// decodeAny reads whatever a commit may be written like, by the generated code.
+// decodeAny reads a commit by the generated code, and says what is wrong with it.
 func decodeAny(data []byte) (Commit, error) {
 	var message wire.Commit
 	if err := unmarshal(data, &message); err != nil {
@@ -111,20 +112,22 @@ func decodeAny(data []byte) (Commit, error) {
 type message interface {
 	UnmarshalVTUnsafe([]byte) error
 	HasUnknown() bool
-	SizeVT() int
+	MarshalVT() ([]byte, error)
 }
 
 // unmarshal fills m, which then shares data's memory.
 //
-// There is one way to write a message. An entry with two events, of which protobuf
-// keeps the last, has another length, and so has whatever else would be lost.
+// There is one way to write a message, and it is asked for byte by byte. Of two events
+// in an entry protobuf keeps the last; to compare lengths would not do, since what is
+// lost can be made up for elsewhere, as by a list that is not packed.
 func unmarshal(data []byte, m message) error {
-	switch {
-	case m.UnmarshalVTUnsafe(data) != nil:
+	if m.UnmarshalVTUnsafe(data) != nil {
 		return ErrMalformed // the cause could quote what it met
-	case m.HasUnknown():
+	}
+	if m.HasUnknown() {
 		return ErrNewer
-	case m.SizeVT() != len(data):
+	}
+	if again, err := m.MarshalVT(); err != nil || !bytes.Equal(again, data) {
 		return ErrMalformed
 	}
 	return nil
