@@ -24,7 +24,7 @@ type countsInput struct {
 	Code    string `path:"code" doc:"LGD code of the district, or all" example:"208"`
 	By      string `query:"by" doc:"Split by district, group, sex, vaccine, day or day-known, several with commas" example:"group,sex"`
 	AsOf    string `query:"as_of" doc:"Last day that is counted; by default today" example:"2021-03-04"`
-	AsKnown string `query:"as_known" doc:"What was recorded up to this time, or to the end of this day; by default now" example:"2021-03-04"`
+	AsKnown string `query:"as_known" doc:"What was recorded up to this time, or to the end of this day, which is all that analysts may ask for; by default now" example:"2021-03-04"`
 }
 
 func (s *Server) counts(ctx context.Context, in *countsInput) (projections.CountsResult, error) {
@@ -68,11 +68,27 @@ func (in *countsInput) query(who access.Principal) (q projections.CountsQuery, e
 		}
 	}
 	if in.AsKnown != "" {
-		if q.AsKnown, err = parseLast(in.AsKnown); err != nil {
-			return q, wrong("as_known", err)
+		if q.AsKnown, err = parseKnown(who, "as_known", in.AsKnown); err != nil {
+			return q, err
 		}
 	}
 	return q, nil
+}
+
+// parseKnown reads up to when something is known. An analyst's history has days, and
+// so have the counts that an analyst is told: between two moments of one day they would
+// tell when each entry was recorded.
+func parseKnown(who access.Principal, parameter, text string) (time.Time, error) {
+	known, err := parseLast(text)
+	if err != nil {
+		return known, wrong(parameter, err)
+	}
+	if who.Role == analyst && known.Before(domain.DayOf(known).End().Truncate(time.Second)) {
+		p := newProblem(http.StatusForbidden, codeForbidden, "an analyst is told what was known at the end of a day; give a day")
+		p.Field = parameter
+		return known, p
+	}
+	return known, nil
 }
 
 // parseLast reads a time, or a day, which means its last moment.

@@ -79,13 +79,14 @@ type countsDiffInput struct {
 
 func (s *Server) countsDiff(ctx context.Context, in *countsDiffInput) (ledger.CountsDiff, error) {
 	counts := countsInput{Code: in.Code, By: in.By, AsOf: in.AsOf, AsKnown: in.AsKnown}
-	q, err := counts.query(exchangeOf(ctx).who)
+	who := exchangeOf(ctx).who
+	q, err := counts.query(who)
 	if err != nil {
 		return ledger.CountsDiff{}, err
 	}
-	since, err := parseLast(in.Since)
+	since, err := parseKnown(who, "since", in.Since)
 	if err != nil {
-		return ledger.CountsDiff{}, wrong("since", err)
+		return ledger.CountsDiff{}, err
 	}
 	return s.ledger.DiffCounts(ctx, q, since)
 }

@@ -84,7 +84,7 @@ func TestDiffCounts(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	settle(t, s)
-	q := projections.CountsQuery{District: muzaffarpur, By: []projections.Dimension{projections.ByGroup}, AsKnown: at("2021-01-31T00:00:00+05:30")}
+	q := projections.CountsQuery{District: muzaffarpur, By: []projections.Dimension{projections.ByGroup}, AsKnown: at("2021-01-31T23:59:59+05:30")}
 	since := at("2021-01-16T23:59:59+05:30")
 	want, err := s.ledger.DiffCounts(t.Context(), q, since)
 	if err != nil {
@@ -110,4 +110,34 @@ func TestDiffCounts(t *testing.T) {
 		t.Error(err)
 	}
 	same(t, "everywhere", got, want)
+}
+
+// TestAnalystsKnowDays: counts as known at moments of one day would tell when each entry
+// of an analyst's history was recorded.
+func TestAnalystsKnowDays(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	settle(t, s)
+	for path, field := range map[string]string{
+		"counts?as_known=2021-01-20T12:00:00Z":                       "as_known",
+		"counts?as_known=2021-01-20T00:00:00%2B05:30":                "as_known",
+		"counts?as_known=2021-01-20T18:29:59Z":                       "", // the end of the day, as it is told
+		"counts?as_known=2021-01-20":                                 "",
+		"statement?as_known=2021-01-20T12:00:00Z":                    "as_known",
+		"counts/diff?since=2021-01-16&as_known=2021-01-20T12:00:00Z": "as_known",
+		"counts/diff?since=2021-01-16T12:00:00Z":                     "since",
+		"counts/diff?since=2021-01-16":                               "",
+	} {
+		got := s.ask(t, analyst, "GET", "/v1/districts/208/"+path, "")
+		if field == "" && got.status != http.StatusOK {
+			t.Errorf("%s is answered %d %s", path, got.status, got.body)
+		} else if field != "" && (got.status != http.StatusForbidden || got.problem(t).Code != codeForbidden || got.problem(t).Field != field) {
+			t.Errorf("%s is answered %d %s", path, got.status, got.body)
+		}
+		for _, role := range []string{officer, auditor} {
+			if got := s.ask(t, role, "GET", "/v1/districts/208/"+path, ""); got.status != http.StatusOK {
+				t.Errorf("%s: %s is answered %d %s", role, path, got.status, got.body)
+			}
+		}
+	}
 }
