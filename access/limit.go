@@ -187,9 +187,9 @@ func (r *Registry) MayPublish(p Principal) error {
 
 // Looked notes a look-up of a person. Those that found nobody, or somebody frozen,
 // count: 20 within an hour lock the token, or with a role token the officer's use
-// of it. Those of a centre count together and lock all its tokens. The lock is recorded and holds on every node, until the authority takes it
-// off; the count before it is this node's own. It returns [ErrLocked] when this
-// look-up locked it.
+// of it. Those of a centre count together and lock all of it. The lock is recorded
+// and holds on every node, until the authority takes it off; the count before it is
+// this node's own. It returns [ErrLocked] when this look-up locked it.
 func (r *Registry) Looked(ctx context.Context, p Principal, officer string, found bool) error {
 	if found {
 		return nil

@@ -148,7 +148,9 @@ func (f *forwarder) deliver(ctx context.Context, batch []waiting) error {
 			f.client = nil
 		case f.holds(refused.Code):
 			f.hold(ctx, string(refused.Code))
-			x.renew()
+			if refused.Code != intake.BundleLocked { // of which nothing is remembered
+				x.renew()
+			}
 		case len(batch) > 1: // one of them is to blame: send each alone
 			f.alone = len(batch)
 			return nil
@@ -180,7 +182,7 @@ func (f *forwarder) unanswered(ctx context.Context, x *exchange, err error, fail
 // holds tells whether a refusal would meet every other bundle, too, so that
 // nothing is won by setting this one aside.
 func (f *forwarder) holds(code intake.BundleCode) bool {
-	return code == intake.BundleOtherKey || code == intake.BundleBadSubject
+	return code == intake.BundleOtherKey || code == intake.BundleBadSubject || code == intake.BundleLocked
 }
 
 // hold waits for somebody to mend what stands in the way, and then begins with a

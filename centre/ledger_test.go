@@ -3,6 +3,7 @@ package centre
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"bahi/access"
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/formats"
@@ -30,6 +32,7 @@ type upstream struct {
 	nats   string // the server that keeps the ledger; its own when empty
 	seed   []byte // of the centre's nkey
 	l      *ledger.Ledger
+	who    *access.Registry // says which centres are locked
 	shut   func()
 	poison atomic.Bool // whatever names the batch POISON crashes the door
 }
@@ -58,6 +61,11 @@ func (u *upstream) open() {
 	if err != nil {
 		u.t.Fatal(err)
 	}
+	// Not after the centres: it tells the server of its own, which are none.
+	u.who, err = access.Open(context.Background(), access.Config{Store: l.Store(), Vault: l.Vault()})
+	if err != nil {
+		u.t.Fatal(err)
+	}
 	if u.seed != nil {
 		if err := l.Store().SetCentres([]eventstore.CentreUser{{District: 208, Centre: "208001", NKey: public(u.t, u.seed)}}); err != nil {
 			u.t.Fatal(err)
@@ -71,6 +79,7 @@ func (u *upstream) open() {
 	if err != nil {
 		u.t.Fatal(err)
 	}
+	doors.Access = u.who
 	submit := doors.Submit
 	doors.Submit = func(ctx context.Context, s []domain.Submission) ([]domain.Verdict, error) {
 		for _, one := range s {
@@ -94,10 +103,29 @@ func (u *upstream) open() {
 			u.t.Errorf("the door: %v", err)
 		}
 		conn.Close()
-		if err := l.Close(context.Background()); err != nil {
+		if err := errors.Join(u.who.Close(), l.Close(context.Background())); err != nil {
 			u.t.Errorf("the ledger: %v", err)
 		}
 	})
+}
+
+// quarantined lists what the ledger did not take in.
+func (u *upstream) quarantined() []intake.Quarantined {
+	u.t.Helper()
+	conn, err := u.l.Store().Connect("operator")
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	defer conn.Close()
+	q, err := intake.NewQuarantine(intake.Config{Conn: conn})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	page, err := q.List(context.Background(), intake.QuarantineQuery{})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return page.Items
 }
 
 func (u *upstream) address() string { return u.l.Store().Address() }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"bahi/access"
 	"bahi/domain"
+	"bahi/intake"
 	"bahi/vault"
 )
 
@@ -409,6 +411,42 @@ func TestKeyOfTheLedgerChanges(t *testing.T) {
 	pinned <- ledger.l.Vault().IntakePublicKey()
 	if got := working.verdict(id); !slices.Equal(got, []string{"accepted"}) {
 		t.Errorf("with the ledger's key: %v", got)
+	}
+	if s, err := working.Status(t.Context()); err != nil || s.Running.Holding != "" {
+		t.Errorf("it still holds: %+v, %v", s.Running, err)
+	}
+}
+
+// TestLockedCentreWaits: while the ledger has locked it, a centre sets nothing aside
+// and forgets nothing; unlocked, it goes on in its order. However often it tried, each
+// bundle lies in the ledger's quarantine once.
+func TestLockedCentreWaits(t *testing.T) {
+	t.Parallel()
+	ledger := openUpstream(t)
+	c := config(t)
+	c.Server, c.NATS = "nats://"+ledger.address(), ledger.signIn()
+	nobody := domain.Verdict{Reject: &domain.Rejection{Code: domain.CodeUnknownPerson}}
+	who := access.OverNATS(208, "208001")
+	if err := ledger.who.Unknown(t.Context(), who, slices.Repeat([]domain.Verdict{nobody}, 500)); !errors.Is(err, access.ErrLocked) {
+		t.Fatal(err)
+	}
+	working := run(t, c)
+	first := keep(t, working.Centre, registration(1))
+	eventually(t, patience, "it holds, and has tried some times", func() bool {
+		s, err := working.Status(context.Background())
+		return err == nil && s.Running.Holding == "locked" && len(s.Refused) == 0 && s.Waiting.Bundles == 1 && s.Running.Exchanges > 3
+	})
+	second := keep(t, working.Centre, dose(1, 1))
+	if items := ledger.quarantined(); len(items) != 1 || items[0].Code != intake.BundleLocked || items[0].Kept != 1 {
+		t.Errorf("in quarantine lies %+v", items)
+	}
+	if err := ledger.who.Unlock(t.Context(), access.Installation(vault.RoleAuthority), who.Token); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []domain.UUID{first, second} {
+		if got := working.verdict(id); !slices.Equal(got, []string{"accepted"}) {
+			t.Errorf("unlocked: %v", got)
+		}
 	}
 	if s, err := working.Status(t.Context()); err != nil || s.Running.Holding != "" {
 		t.Errorf("it still holds: %+v, %v", s.Running, err)

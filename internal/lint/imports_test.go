@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 // alsoInTests says what the tests of a room may import besides: a centre is tried
 // against a real ledger.
 var alsoInTests = map[string][]string{
-	"centre": {"eventstore", "projections", "ledger"},
+	"centre": {"access", "eventstore", "projections", "ledger"},
 }
 
 // owners says which rooms may import a library that others must not know of.
