@@ -15,7 +15,7 @@ type row struct {
 	Type         string  `parquet:"type,dict"`
 	Day          int32   `parquet:"day,date"` // days since 1970-01-01
 	Recorded     int32   `parquet:"recorded,date"`
-	Person       *string `parquet:"person,optional"`
+	Person       *string `parquet:"person,optional,plain"` // not by deltas, the default, which fastparquet does not read
 	District     int32   `parquet:"district"`
 	Group        *string `parquet:"group,optional,dict"`
 	Sex          *string `parquet:"sex,optional,dict"`

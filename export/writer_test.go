@@ -164,8 +164,8 @@ func readAs[T any](t testing.TB, content []byte) []T {
 	return all
 }
 
-// Row groups are bounded, strings of few kinds stand in dictionaries, and everything
-// is compressed.
+// Row groups are bounded, strings of few kinds stand in dictionaries, everything is
+// compressed, and nothing encoded as only some readers know.
 func TestParquetIsMadeForReaders(t *testing.T) {
 	t.Parallel()
 	const n = 300_000
@@ -187,6 +187,9 @@ func TestParquetIsMadeForReaders(t *testing.T) {
 				t.Errorf("%s is compressed by %s", name, c.MetaData.Codec)
 			}
 			dict := strings.Contains(fmt.Sprint(c.MetaData.Encoding), "DICT")
+			if strings.Contains(fmt.Sprint(c.MetaData.Encoding), "DELTA") {
+				t.Errorf("%s is encoded by %s, which not everybody reads", name, c.MetaData.Encoding)
+			}
 			if few := strings.Contains(" type group sex dose vaccine status_before status_after reason mode taken_back ", " "+name+" "); few != dict {
 				t.Errorf("%s: a dictionary: %t", name, dict)
 			}
