@@ -130,7 +130,7 @@ func read[T any](ctx context.Context, s *Store, stream jetstream.Stream, want wa
 			send := func(r *result[T]) bool {
 				select {
 				case results <- r:
-					return r.done != nil || r.err == nil
+					return r.done != nil || r.err == nil // an error of what is still being decoded is met below
 				case <-ctx.Done():
 					return false
 				}
@@ -154,18 +154,18 @@ func read[T any](ctx context.Context, s *Store, stream jetstream.Stream, want wa
 		}()
 
 		for {
-			r, more := (*result[T])(nil), false
+			var r *result[T]
 			select {
-			case r, more = <-results:
-				if !more && ctx.Err() == nil {
-					return
+			case r = <-results:
+				if r == nil && ctx.Err() == nil {
+					return // behind the last
 				}
 			case <-ctx.Done():
 			}
-			if r == nil {
+			switch {
+			case r == nil:
 				r = &result[T]{err: ctx.Err()}
-			}
-			if r.done != nil {
+			case r.done != nil:
 				<-r.done
 			}
 			if !yield(r.value, r.err) || r.err != nil {

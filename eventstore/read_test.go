@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/internal/natstest"
 )
@@ -60,6 +61,39 @@ func TestRead(t *testing.T) {
 		}
 		if got := sequences(t, s, test.reading); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", test.name, got, want)
+		}
+	}
+}
+
+// TestReadSizes: large commits are decoded beside small ones, and come in their order.
+func TestReadSizes(t *testing.T) {
+	t.Parallel()
+	s := natstest.Open(t)
+	const commits = 40
+	for i := 1; i <= commits; i++ {
+		c := commit(i, 208)
+		if i%3 == 0 {
+			c.Entries[0].Event = domain.AuthorityKeyAdopted{Public: make([]byte, i*10_000)}
+		}
+		if _, err := s.Append(t.Context(), c, uint64(i-1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, through := range []uint64{commits / 2, commits} {
+		next := 1
+		for c, err := range s.Read(t.Context(), eventstore.Reading{Follow: true, Through: commits}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Sequence != uint64(next) || c.ID != commit(next, 0).ID {
+				t.Fatalf("commit %d comes as the %dth", c.Sequence, next)
+			}
+			if next++; c.Sequence == through {
+				break
+			}
+		}
+		if next != int(through)+1 {
+			t.Errorf("the reading ended before %d", next)
 		}
 	}
 }
@@ -216,15 +250,20 @@ func TestClosedWhileReading(t *testing.T) {
 }
 
 // TestForeignMessage: what is no commit stops a reading with an error that
-// names it, behind the good ones before it.
+// names it, behind the good ones before it. Nothing behind it is seen.
 func TestForeignMessage(t *testing.T) {
 	t.Parallel()
 	elsewhere, err := eventstore.Encode(commit(4, 216))
 	if err != nil {
 		t.Fatal(err)
 	}
+	good, err := eventstore.Encode(commit(5, 208))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, foreign := range map[string][]byte{
 		"garbage":                                []byte("hello, ledger"),
+		"much garbage":                           []byte(strings.Repeat("hello, ledger", 4_000)),
 		"nothing":                                nil,
 		"a commit on another district's subject": elsewhere,
 	} {
@@ -232,8 +271,10 @@ func TestForeignMessage(t *testing.T) {
 		s := natstest.OpenConfig(t, eventstore.Config{URL: url})
 		fill(t, s, 1, 3)
 		_, js := client(t, url)
-		if _, err := js.Publish(t.Context(), "ledger.208", foreign); err != nil {
-			t.Fatal(err)
+		for _, data := range [][]byte{foreign, good} {
+			if _, err := js.Publish(t.Context(), "ledger.208", data); err != nil {
+				t.Fatal(err)
+			}
 		}
 		n, err := count(s, t.Context(), eventstore.Reading{}, nil)
 		var decode *eventstore.DecodeError
