@@ -15,6 +15,7 @@ import (
 	"bahi/access"
 	"bahi/domain"
 	"bahi/intake"
+	"bahi/internal/natstest"
 	"bahi/vault"
 )
 
@@ -343,7 +344,7 @@ func TestBundleRefused(t *testing.T) {
 // What fits alone goes alone, and what does not is set aside.
 func TestTooLargeForTheServer(t *testing.T) {
 	t.Parallel()
-	hub := startNATS(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 24 << 10})
+	hub := natstest.Start(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 24 << 10})
 	ledger := &upstream{t: t, dir: t.TempDir(), nats: hub.ClientURL()}
 	ledger.open()
 	t.Cleanup(func() { ledger.shut() })
