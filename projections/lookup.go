@@ -38,7 +38,10 @@ func (l *lookup) unpin() {
 
 func (l *lookup) begin(db *database) (err error) {
 	if l.rows == nil {
-		l.rows, err = db.DB.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		// Where presence has spoken, a filter of the last level would say of nearly every
+		// key that it is there, and take the place of blocks in the cache.
+		known := db.memory != nil && db.memory.below.chain.Load() != nil
+		l.rows, err = db.DB.NewIter(&pebble.IterOptions{UseL6Filters: !known})
 	}
 	if err != nil {
 		return readError(db.view, err)

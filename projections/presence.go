@@ -15,7 +15,7 @@ import (
 // would have to ask a filter of each of its levels, whose memory the processor's
 // caches hold still less.
 //
-// It lies in memory alone, and of bounded size: beyond 66 million rows
+// It lies in memory alone, and of bounded size: beyond 133 million rows
 // more and more keys are looked for in vain. It is made in one pass over the rows
 // once enough has been asked, and let go of when a freeze has the rows purged: what
 // is forgotten is not to be guessed from it either.
@@ -38,7 +38,7 @@ type presence struct {
 
 const (
 	firstFilter = 1 << 19 // rows of the first filter, of 1 MiB; each further one takes twice as many
-	mostFilters = 7       // 127 MiB in all; the last one takes what more there is
+	mostFilters = 8       // 255 MiB in all; the last one takes what more there is
 	worthMaking = 1 << 13 // questions after which a pass over the rows is worth while
 	allTheRest  = int(^uint(0) >> 1)
 )
