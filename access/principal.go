@@ -11,7 +11,7 @@ import (
 
 // Principal is who asks: what a token or a certificate stands for.
 type Principal struct {
-	Token        string          // id for limits, logs and audit: a token's id, "role:<role>", or "cert:<12 hex digits>", or as OverNATS says; no secret
+	Token        string          // id for limits, logs and audit: a token's id, "role:<role>", or "cert:<12 hex digits>", or "nats:<district>:<centre>"; no secret
 	Role         string          // one of [bahi/vault.Roles]
 	District     domain.District // the only one that it may act in; 0: all
 	Centre       string          // the only one that it may act as; "": all, which only role tokens may
@@ -21,7 +21,7 @@ type Principal struct {
 }
 
 // OverNATS is a centre that publishes over NATS: it showed its nkey to the server,
-// and no token. Its lock is known by the id nats:<district>:<centre>.
+// and no token.
 func OverNATS(district domain.District, centre string) Principal {
 	return Principal{Token: fmt.Sprintf("nats:%d:%s", district, centre), Role: vault.RoleCentre, District: district, Centre: centre}
 }

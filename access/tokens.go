@@ -225,7 +225,8 @@ func (r *Registry) Revoke(ctx context.Context, by Principal, id string) error {
 }
 
 // Unlock takes a lock off: of a token by its id, of an officer's use of a role token
-// by "role:<role>:<officer>". Only the authority may. Errors: [ErrNotFound],
+// by "role:<role>:<officer>", of a centre that publishes over NATS by
+// "nats:<district>:<centre>". Only the authority may. Errors: [ErrNotFound],
 // [ErrForbidden].
 func (r *Registry) Unlock(ctx context.Context, by Principal, id string) error {
 	if by.Role != vault.RoleAuthority {

@@ -30,7 +30,7 @@ for too many people whom it may not see, or whom nobody knows, is locked.`,
 	}
 	c.AddCommand(p.tokenIssue(), p.tokenList(),
 		p.tokenChange("revoke", "End a token for good, by its id", "revoked", door.RevokeToken),
-		p.tokenChange("unlock", "Take a lock off a token, or off an officer's use of a role's token", "unlocked", door.UnlockToken))
+		p.tokenChange("unlock", "Take a lock off a token, an officer's use of a role's token, or a centre", "unlocked", door.UnlockToken))
 	return c
 }
 

@@ -6,19 +6,22 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"bahi/access"
+	"bahi/domain"
 	"bahi/intake"
 	"bahi/ledger"
 	"bahi/vault"
 )
 
-// TestFreezeTakesInWhatWaits orders a freeze while no service runs and a bundle
-// waits that was published when one did. The verb takes it in, and its receipt
-// holds.
+// TestFreezeTakesInWhatWaits orders a freeze while no service runs and bundles wait
+// that were published when one did. The verb takes in the one, puts that of a locked
+// centre aside, and its receipt holds.
 func TestFreezeTakesInWhatWaits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -40,17 +43,24 @@ func TestFreezeTakesInWhatWaits(t *testing.T) {
 	if _, err := intake.OpenDoor(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	sealed, _, err := vault.SealBundle(l.Vault().IntakePublicKey(), []byte(registration(2)), []byte("intake.208.208001"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	js, err := jetstream.New(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.Publish(t.Context(), "intake.208.208001", sealed); err != nil {
-		t.Fatal(err)
+	publish := func(subject, line string) []byte {
+		t.Helper()
+		sealed, _, err := vault.SealBundle(l.Vault().IntakePublicKey(), []byte(line), []byte(subject))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Publish(t.Context(), subject, sealed); err != nil {
+			t.Fatal(err)
+		}
+		return sealed
 	}
+	sealed := publish("intake.208.208001", registration(2))
+	publish("intake.208.208009", registration(3))
+	lock(t, l, access.OverNATS(208, "208009"))
 	conn.Close()
 	if err := l.Close(context.Background()); err != nil {
 		t.Fatal(err)
@@ -72,6 +82,9 @@ func TestFreezeTakesInWhatWaits(t *testing.T) {
 	if again := mustExit(t, 0, strings.NewReader(registration(2)), "submit", "--data", data, "-"); !strings.Contains(again.stdout, `"duplicate"`) {
 		t.Errorf("what waited was not taken in: %s", again.stdout)
 	}
+	if locked := mustExit(t, 0, strings.NewReader(registration(3)), "submit", "--data", data, "-"); !strings.Contains(locked.stdout, `"accepted"`) {
+		t.Errorf("what waited of a locked centre was taken in: %s", locked.stdout)
+	}
 	keys, err := vault.Open(data + "-keys")
 	if err != nil {
 		t.Fatal(err)
@@ -79,5 +92,21 @@ func TestFreezeTakesInWhatWaits(t *testing.T) {
 	defer keys.Close()
 	if _, _, err := keys.OpenBundle(sealed, []byte("intake.208.208001")); !errors.Is(err, vault.ErrOtherKey) {
 		t.Errorf("the bundle still opens: %v", err)
+	}
+}
+
+// lock has a centre told of so many unknown numbers that it is locked.
+func lock(t *testing.T, l *ledger.Ledger, centre access.Principal) {
+	t.Helper()
+	who, err := access.Open(t.Context(), access.Config{Store: l.Store(), Vault: l.Vault()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := domain.Verdict{Reject: &domain.Rejection{Code: domain.CodeUnknownPerson}}
+	if err := who.Unknown(t.Context(), centre, slices.Repeat([]domain.Verdict{unknown}, 500)); !errors.Is(err, access.ErrLocked) {
+		t.Fatal(err)
+	}
+	if err := who.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
