@@ -121,7 +121,7 @@ func (db *database) writeLeaving() error {
 	if err := db.lookup.pin(db); err != nil {
 		return err
 	}
-	if err := db.drop(db.ingest(l)); err != nil {
+	if err := db.left(db.ingest(l)); err != nil {
 		return err
 	}
 	l.empty() // nobody reads it any more; it takes some milliseconds
@@ -131,8 +131,8 @@ func (db *database) writeLeaving() error {
 	return nil
 }
 
-// drop drops the layer that leaves, unless it could not be written.
-func (db *database) drop(err error) error {
+// left drops the layer that leaves, unless err says that it could not be written.
+func (db *database) left(err error) error {
 	m := db.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -71,14 +72,15 @@ func (g *generations[T, R]) rebuildOnce(ctx context.Context, from Ledger, m *met
 		approach,
 		func() error { return g.merge(ctx, b, m) },
 		approach,
+		func() error { return g.openForReaders(ctx, from, b) },
 		func() error { return g.compareWithLive(ctx, from, b, m, &out) },
-		func() error { return g.openForReaders(ctx, from, b, m) },
 		approach,
 	} {
 		if err := step(); err != nil {
 			return out, g.leave(ctx, b, err)
 		}
 	}
+	m.step(StepSwapping, 0, 0)
 	old, dir, err := g.swap(ctx, from, b)
 	if err != nil {
 		return out, g.leave(ctx, b, err)
@@ -231,15 +233,16 @@ func (g *generations[T, R]) merge(ctx context.Context, b *beside[R], m *meter) e
 }
 
 // openForReaders opens a generation that was folded for nobody as it will be opened at
-// every start. What it was told of orders that it has not folded is told again.
-func (g *generations[T, R]) openForReaders(ctx context.Context, from Ledger, b *beside[R], m *meter) error {
-	m.step(StepSwapping, 0, 0)
+// every start, so that what is compared is what will be read. What it was told of
+// orders that it has not folded is told again.
+func (g *generations[T, R]) openForReaders(ctx context.Context, from Ledger, b *beside[R]) error {
 	err := b.work(func() error {
 		if err := flushed(context.WithoutCancel(ctx), b.rows); err != nil {
 			return err
 		}
 		err := b.rows.base().discard()
 		if err == nil {
+			debug.FreeOSMemory() // folding is over, and comparing wants memory for itself
 			b.rows, err = g.openGeneration(b.dir, false)
 		}
 		if err != nil {
