@@ -369,6 +369,11 @@ func TestReadersLeavePlaces(t *testing.T) {
 	}
 	one, other := issued(), issued()
 	const path = "/v1/districts/208/counts/explain?day=2021-01-16"
+	reader := s.issue(t, access.Grant{Role: analyst})
+	s.server.readers.take(reader.ID, 1)
+	if got := s.with(t, reader.Text, "GET", "/v1/events", ""); got.status != http.StatusTooManyRequests {
+		t.Errorf("a second replay by the same token is answered %d %s", got.status, got.body)
+	}
 	if !s.server.readers.take(one.ID, s.server.limits.perReader) {
 		t.Fatal("no place")
 	}

@@ -30,11 +30,11 @@ type eventsInput struct {
 }
 
 func (s *Server) events(hctx huma.Context, in *eventsInput) {
-	places := s.readings
+	answer := s.reading
 	if in.Follow {
-		places = s.followers
+		answer = s.following
 	}
-	s.readingAt(places, hctx, func(ctx context.Context, out *lines) error {
+	answer(hctx, func(ctx context.Context, out *lines) error {
 		q, err := in.query(exchangeOf(ctx).who)
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ type watchRebuildInput struct {
 }
 
 func (s *Server) watchRebuild(hctx huma.Context, in *watchRebuildInput) {
-	s.readingAt(s.followers, hctx, func(ctx context.Context, out *lines) error {
+	s.following(hctx, func(ctx context.Context, out *lines) error {
 		return work(ctx, out, func(ctx context.Context, tell func(projections.Progress)) (projections.Rebuilt, error) {
 			return s.ledger.WatchRebuild(ctx, in.Name, tell)
 		})

@@ -150,7 +150,12 @@ func (s *Server) working(hctx huma.Context, do func(context.Context, *lines) err
 	s.readingAt(s.works, hctx, do)
 }
 
-// readingAt is reading at one of some places.
+// following is reading for those who wait for what comes.
+func (s *Server) following(hctx huma.Context, do func(context.Context, *lines) error) {
+	s.readingAt(s.followers, hctx, do)
+}
+
+// readingAt does what takes long at one of some places.
 func (s *Server) readingAt(at places, hctx huma.Context, do func(context.Context, *lines) error) {
 	r, _ := humago.Unwrap(hctx)
 	x := exchangeOf(r.Context())
