@@ -9,8 +9,8 @@ import (
 )
 
 // row is an event as Parquet has it; nil is null. The tags are the schema, and the
-// names the header of CSV. What may be null is a pointer: of values, the library finds
-// the zeros that it takes for null itself, and misses some that stand behind others.
+// names the header of CSV. What may be null is a pointer: of values, parquet-go finds
+// the zeros that it takes for null itself, and misses some behind others (its issue 154).
 type row struct {
 	Type         string  `parquet:"type,dict"`
 	Day          int32   `parquet:"day,date"` // days since 1970-01-01
