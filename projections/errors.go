@@ -63,8 +63,8 @@ var (
 	// [FoldingError].
 	ErrFolding = errors.New("the view is being folded anew from the ledger")
 
-	// ErrTooManyRows: a query asks for more than a million rows.
-	ErrTooManyRows = errors.New("that would be more than a million rows; ask for fewer days or fewer groupings")
+	// ErrTooManyRows: a query asks for more than 280,000 rows.
+	ErrTooManyRows = errors.New("that would be more than 280,000 rows; ask for fewer days or fewer groupings")
 )
 
 // ViewError says that a view cannot be used and has to be rebuilt. It counts as

@@ -100,8 +100,9 @@ type CountsRow struct {
 	Figures
 }
 
-// maxRows bounds an answer.
-const maxRows = 1 << 20
+// maxRows bounds an answer, which is made in memory: a difference of two such, and its
+// JSON, take some 400 MB. It is a year of the districts of India by day.
+const maxRows = 280_000
 
 // Query answers from the cells. When AsKnown lies within a day, what was recorded
 // on that day up to AsKnown is read from the ledger with read, from the day's

@@ -32,9 +32,26 @@ func (s *Server) counts(ctx context.Context, in *countsInput) (projections.Count
 	if err != nil {
 		return projections.CountsResult{}, err
 	}
+	if err := s.tabled(ctx, q); err != nil {
+		return projections.CountsResult{}, err
+	}
 	result, err := s.ledger.Counts(ctx, q)
 	result.AsKnown = ledger.ToldKnown(result.AsKnown) // asking again with it gives the same answer
 	return result, err
+}
+
+// tabled takes a place for an answer with a row a day, until it is sent: it may have very
+// many rows, and is made in memory.
+func (s *Server) tabled(ctx context.Context, q projections.CountsQuery) error {
+	if !slices.Contains(q.By, projections.ByDay) && !slices.Contains(q.By, projections.ByDayKnown) {
+		return nil
+	}
+	if !s.tables.take(ctx, s.limits.wait) {
+		return newProblem(http.StatusServiceUnavailable, codeBusy, "others are asking for counts by day; try again in a second")
+	}
+	x := exchangeOf(ctx)
+	x.ends = append(x.ends, s.tables.leave)
+	return nil
 }
 
 func (in *countsInput) query(who access.Principal) (q projections.CountsQuery, err error) {

@@ -30,6 +30,8 @@ type exchange struct {
 
 	operation string // as in the OpenAPI document, noOperation while none was found
 	code      string // of the problem that was answered; "" for none
+
+	ends []func() // called when the answer is sent
 }
 
 type exchangeKey struct{}
@@ -108,6 +110,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		broken := fault != nil && x.status != 0
 		if fault != nil && x.status == 0 {
 			x.refuse(internalProblem())
+		}
+		for _, end := range x.ends {
+			end()
 		}
 		took := time.Since(start)
 		s.metrics.observe(x, took)

@@ -88,6 +88,9 @@ func (s *Server) countsDiff(ctx context.Context, in *countsDiffInput) (ledger.Co
 	if err != nil {
 		return ledger.CountsDiff{}, err
 	}
+	if err := s.tabled(ctx, q); err != nil {
+		return ledger.CountsDiff{}, err
+	}
 	return s.ledger.DiffCounts(ctx, q, since)
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"bahi/domain"
 	"bahi/projections"
@@ -139,5 +140,32 @@ func TestAnalystsKnowDays(t *testing.T) {
 				t.Errorf("%s: %s is answered %d %s", role, path, got.status, got.body)
 			}
 		}
+	}
+}
+
+// TestFewTablesAtATime: counts by day are large, and made in memory.
+func TestFewTablesAtATime(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(l *limits) { l.tables, l.wait = 1, 500*time.Millisecond })
+	settle(t, s)
+	const counts = "/v1/districts/208/counts"
+	tables := []string{counts + "?by=day", counts + "?by=group,day-known", counts + "/diff?since=2021-01-16&by=day"}
+	for range 2 { // each leaves its place
+		for _, path := range tables {
+			if got := s.ask(t, officer, "GET", path, ""); got.status != http.StatusOK {
+				t.Errorf("%s is answered %d %s", path, got.status, got.body)
+			}
+		}
+	}
+	if !s.server.tables.take(t.Context(), time.Minute) { // the last answer was read before its place was left
+		t.Fatal("a place is not left")
+	}
+	for _, path := range tables {
+		if got := s.ask(t, officer, "GET", path, ""); got.status != http.StatusServiceUnavailable || got.problem(t).Code != codeBusy {
+			t.Errorf("%s is answered %d %s", path, got.status, got.body)
+		}
+	}
+	if got := s.ask(t, officer, "GET", counts+"?by=group", ""); got.status != http.StatusOK {
+		t.Errorf("counts without days are answered %d %s", got.status, got.body)
 	}
 }

@@ -30,6 +30,7 @@ type limits struct {
 	readings    int   // of the whole ledger at a time: replays, explanations, audits
 	perReader   int   // of them by one token
 	works       int   // rebuilds and verifications at a time
+	tables      int   // counts by day at a time
 	followers   int   // of the ledger's end at a time
 	whole       int64 // bytes of a body of submissions that is read before it is decided
 	json        int64 // bytes of a JSON body
@@ -56,6 +57,7 @@ var defaultLimits = limits{
 	readings:    4,
 	perReader:   2,
 	works:       4,
+	tables:      2,
 	followers:   16,
 	whole:       256 << 10,
 	json:        64 << 10,

@@ -37,6 +37,7 @@ type Server struct {
 	readers   tally  // of it by tokens
 	works     places // on views, or to verify the ledger
 	followers places // of its end
+	tables    places // of counts by day
 	keys      *keys
 	metrics   *measures
 	readiness readiness
@@ -64,7 +65,7 @@ func NewServer(c Config) *Server { return newServer(c, defaultLimits) }
 func newServer(c Config, bounds limits) *Server {
 	s := &Server{
 		ledger: c.Ledger, access: c.Access, quarantine: c.Quarantine, log: c.Log, limits: bounds, mux: http.NewServeMux(),
-		streams: make(places, bounds.streams), readings: make(places, bounds.readings), works: make(places, bounds.works), followers: make(places, bounds.followers), keys: newKeys(),
+		streams: make(places, bounds.streams), readings: make(places, bounds.readings), works: make(places, bounds.works), tables: make(places, bounds.tables), followers: make(places, bounds.followers), keys: newKeys(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

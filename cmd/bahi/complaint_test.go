@@ -51,7 +51,7 @@ func TestComplaints(t *testing.T) {
 		{wrapped(&intake.BundleError{Code: intake.BundleCannotOpen}), exitFailed, "cannot_open", ""},
 		{ledger.ErrFrozen, exitFrozen, "frozen", ""},
 		{ledger.ErrNotFound, exitNotFound, "not found", ""},
-		{projections.ErrTooManyRows, exitUsage, "more than a million rows", ""},
+		{projections.ErrTooManyRows, exitUsage, "more than 280,000 rows", ""},
 		{&domain.Rejection{Code: domain.CodeAuthorityKeyMissing, Message: "no key"}, exitRejected, "authority_key_missing: no key", "--mode erase"},
 		{usage("so %s", "not"), exitUsage, "so not", ""},
 		{exit{code: exitRejected}, exitRejected, "", ""},
