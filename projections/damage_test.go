@@ -126,6 +126,11 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 					if err != nil || len(found.Mismatches) == 0 {
 						t.Errorf("a bit flipped at %d of %d of %s is not found: %v", at, info.Size(), table, err)
 					}
+					for _, m := range found.Mismatches {
+						if strings.Contains(m.What, "\n") {
+							t.Errorf("told in several lines: %s", m.What)
+						}
+					}
 					flips++
 					v.abandon()
 				}

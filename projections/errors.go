@@ -78,7 +78,8 @@ type ViewError struct {
 func (e *ViewError) Error() string {
 	s := fmt.Sprintf("the view %s cannot be used: %v; rebuild it with: bahi projections rebuild %s", e.View, e.Err, e.View)
 	if e.Cause != nil {
-		s += fmt.Sprintf(" (%v)", e.Cause)
+		why, _, _ := strings.Cut(e.Cause.Error(), "\n") // Pebble goes on with a line for its developers
+		s += fmt.Sprintf(" (%s)", why)
 	}
 	return s
 }
