@@ -253,7 +253,7 @@ func (r *Registry) lock(ctx context.Context, p Principal, id, officer string, no
 		a.Officer = officer
 	}
 	err := r.record(ctx, func() (eventstore.AuditAccess, error) {
-		if r.locks[id] {
+		if r.locks[id] || p.Centre != "" && r.locked(p) { // one lock a centre: one unlocking opens all its doors
 			return a, ErrLocked
 		}
 		return a, nil

@@ -197,3 +197,63 @@ func TestCentreProbesOverNATS(t *testing.T) {
 		t.Errorf("unlocked it begins anew: %v", err)
 	}
 }
+
+// TestOneLockACentre: what a centre was told by two doors at the same moment locks it
+// once, so that unlocking what the list shows opens both.
+func TestOneLockACentre(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]bool{"over HTTP first": true, "over NATS first": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t)
+			token, nats := o.letIn(t, forCentre), access.OverNATS(forCentre.District, forCentre.Centre)
+			by := []access.Principal{nats, token}
+			if first {
+				slices.Reverse(by)
+			}
+			for _, p := range by {
+				if err := o.Unknown(t.Context(), p, unknown(500)); !errors.Is(err, access.ErrLocked) {
+					t.Fatalf("%s: %v", p.Token, err)
+				}
+			}
+			if err := o.Unlock(t.Context(), authority, by[0].Token); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(o.Stands(token), o.MayPublish(nats), o.Unknown(t.Context(), nats, unknown(499))); err != nil {
+				t.Errorf("unlocked: %v", err)
+			}
+		})
+	}
+}
+
+// TestLockOutlivesItsToken: the token that locked its centre stands in the list as
+// locked, although it was revoked or has expired, until it is unlocked: it is what the
+// centre waits for.
+func TestLockOutlivesItsToken(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(o office, id string) error{
+		"revoked": func(o office, id string) error { return o.Revoke(t.Context(), authority, id) },
+		"expired": func(o office, _ string) error { o.pass(forCentre.For + time.Minute); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t)
+			token, nats := o.letIn(t, forCentre), access.OverNATS(forCentre.District, forCentre.Centre)
+			if err := o.Unknown(t.Context(), token, unknown(500)); !errors.Is(err, access.ErrLocked) {
+				t.Fatal(err)
+			}
+			if err := end(o, token.Token); err != nil || !errors.Is(o.MayPublish(nats), access.ErrLocked) {
+				t.Fatalf("its centre may publish: %v, %v", err, o.MayPublish(nats))
+			}
+			if list := o.Tokens(); len(list) != 1 || list[0].ID != token.Token || list[0].State != access.Locked {
+				t.Errorf("the list has %+v", list)
+			}
+			if err := errors.Join(o.Unlock(t.Context(), authority, token.Token), o.MayPublish(nats)); err != nil {
+				t.Error(err)
+			}
+			if list := o.Tokens(); len(list) != 1 || string(list[0].State) != name {
+				t.Errorf("unlocked, the list has %+v", list)
+			}
+		})
+	}
+}

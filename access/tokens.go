@@ -251,7 +251,10 @@ func (r *Registry) Tokens() []Token {
 	now := r.config.Now()
 	tokens := make([]Token, 0, len(r.tokens)+len(r.locks))
 	for id, t := range r.tokens {
+		_, locksCentre := r.lockedAt[id]
 		switch {
+		case locksCentre: // however the token ended: its centre is shut out until this is unlocked
+			t.State = Locked
 		case t.State == Revoked:
 		case !now.Before(t.Expires):
 			t.State = Expired
