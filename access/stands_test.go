@@ -257,3 +257,40 @@ func TestLockOutlivesItsToken(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatTellsUnknown: numbers can be tried by registrations, too, whose refusal tells
+// that nobody has the number. One that came without a number tells nothing.
+func TestWhatTellsUnknown(t *testing.T) {
+	t.Parallel()
+	const named = domain.Reference("50000000000017")
+	for _, try := range []struct {
+		code   domain.Code
+		person domain.Reference
+		counts bool
+	}{
+		{domain.CodeUnknownPerson, "", true}, // named by its registration
+		{domain.CodeUnknownDose, named, true},
+		{domain.CodeUnknownRequest, "", true},
+		{domain.CodeAgeOutsideGroup, named, true},
+		{domain.CodePhotoIDNotAccepted, named, true},
+		{domain.CodePhotoIDTaken, named, true},
+		{domain.CodeMobileFull, named, true},
+		{domain.CodeAgeOutsideGroup, "", false},
+		{domain.CodePhotoIDNotAccepted, "", false},
+		{domain.CodePhotoIDTaken, "", false},
+		{domain.CodeMobileFull, "", false},
+		{domain.CodeAlreadyRegistered, named, false},
+		{domain.CodeDoseExists, named, false},
+		{domain.CodeBadReference, "", false},
+	} {
+		t.Run(string(try.code)+" "+string(try.person), func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t)
+			v := domain.Verdict{Outcome: domain.Rejected, Person: try.person, Reject: &domain.Rejection{Code: try.code}}
+			err := o.Unknown(t.Context(), access.OverNATS(208, "208001"), slices.Repeat([]domain.Verdict{v}, 500))
+			if errors.Is(err, access.ErrLocked) != try.counts || !try.counts && err != nil {
+				t.Errorf("500 of them: %v", err)
+			}
+		})
+	}
+}
