@@ -202,15 +202,15 @@ func keysOf(batch *pebble.Batch) iter.Seq[[]byte] {
 	}
 }
 
-// keyFilter is a Bloom filter of which each key sets four bits in one word. It may be
+// keyFilter is a Bloom filter of which each key sets six bits in one word. It may be
 // read while keys are added.
 type keyFilter struct {
 	words []uint64
 	shift uint8 // of a hash, for the word
 }
 
-// newKeyFilter returns a filter of 16 bits a row: fewer than one key in a hundred is
-// taken for one that is there.
+// newKeyFilter returns a filter of 16 bits a row: fewer than one key in two hundred is
+// taken for one that is there. Those of a chain add up.
 func newKeyFilter(rows int) keyFilter {
 	size := bits.Len(uint(max(rows, 4)/4 - 1))
 	return keyFilter{words: make([]uint64, 1<<size), shift: uint8(64 - size)}
@@ -223,5 +223,5 @@ func (f keyFilter) may(hash uint64) bool {
 }
 
 func bitsOf(hash uint64) uint64 {
-	return 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63)
+	return 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63) | 1<<(hash>>24&63) | 1<<(hash>>30&63)
 }
