@@ -279,3 +279,48 @@ func TestProbingByRegistrations(t *testing.T) {
 		t.Errorf("the next is answered %+v, %v", v, err)
 	}
 }
+
+// TestDecidedBeforeTheLock: a bundle that locked its centre and comes again, as after a
+// crash before the server was told, is answered locked and changes nothing: its verdicts
+// are kept, and what was refused of it lies in quarantine once.
+func TestDecidedBeforeTheLock(t *testing.T) {
+	t.Parallel()
+	const code = "208001"
+	g := openGuarded(t, t.TempDir())
+	t.Cleanup(func() { g.shut() })
+	public, seed := newNKey(t)
+	if err := g.who.AddCentre(t.Context(), access.Installation(vault.RoleOperator), access.Centre{District: 208, Code: code, NKey: public}); err != nil {
+		t.Fatal(err)
+	}
+	c := g.dial(t, code, seed)
+	var lines []byte
+	for _, s := range tries(1000, 500, code) {
+		lines = append(formats.AppendSubmission(lines, s), '\n')
+	}
+	b, err := Seal(g.ledger.Vault().IntakePublicKey(), 208, code, doseAt(1, "").ID, lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := c.Send(t.Context(), &b); err != nil || told(v) != 500 {
+		t.Fatalf("%d are unknown, %v", told(v), err)
+	}
+	inbox := c.inbox(&b)
+	answers, err := c.conn.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.publish(t.Context(), &b, inbox); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := answers.NextMsgWithContext(t.Context())
+	if err != nil || answer.Header.Get(HeaderCode) != string(BundleLocked) {
+		t.Fatalf("again it is answered %+v, %v", answer, err)
+	}
+	eventually(t, "its verdicts are kept", func() bool {
+		v, err := c.Verdicts(t.Context(), b)
+		return err == nil && told(v) == 500
+	})
+	if items := list(t, g.quarantine, QuarantineQuery{}); len(items) != 1 || items[0].Code != CodeRejected || items[0].Kept != 500 {
+		t.Errorf("in quarantine lies %+v", items)
+	}
+}
