@@ -232,9 +232,7 @@ func (r *Registry) Unknown(ctx context.Context, p Principal, verdicts []domain.V
 	return r.lock(ctx, p, p.Token, "", now)
 }
 
-// tellsUnknown is of verdicts by which numbers can be tried. A registration that is
-// refused for what it says, and not as already_registered, tells that nobody has the
-// number it came under; one without a number tells of none.
+// tellsUnknown is of verdicts by which numbers can be tried.
 func tellsUnknown(v domain.Verdict) bool {
 	if v.Reject == nil {
 		return false
@@ -242,8 +240,6 @@ func tellsUnknown(v domain.Verdict) bool {
 	switch v.Reject.Code {
 	case domain.CodeUnknownPerson, domain.CodeUnknownDose, domain.CodeUnknownRequest:
 		return true
-	case domain.CodeAgeOutsideGroup, domain.CodePhotoIDNotAccepted, domain.CodePhotoIDTaken, domain.CodeMobileFull:
-		return v.Person != ""
 	}
 	return false
 }

@@ -235,51 +235,6 @@ func TestCentreThatProbesIsLocked(t *testing.T) {
 	}
 }
 
-// TestProbingByRegistrations: who registers people under numbers of his choice, so that
-// each is refused for something else, learns which numbers are known and leaves no
-// record. It counts like asking for them.
-func TestProbingByRegistrations(t *testing.T) {
-	t.Parallel()
-	const code = "208001"
-	g := openGuarded(t, t.TempDir())
-	t.Cleanup(func() { g.shut() })
-	public, seed := newNKey(t)
-	if err := g.who.AddCentre(t.Context(), access.Installation(vault.RoleOperator), access.Centre{District: 208, Code: code, NKey: public}); err != nil {
-		t.Fatal(err)
-	}
-	c := g.dial(t, code, seed)
-	known := person(1, code)
-	if v, err := c.Publish(t.Context(), 208, code, known); err != nil || v[0].Outcome != domain.Accepted {
-		t.Fatal(v, err)
-	}
-	children := make([]domain.Submission, 500)
-	for i := range children {
-		r := person(1000+2*i, code)[0].(domain.Registration)
-		r.BirthYear = 2019
-		if i == 0 {
-			r.Person = known[0].(domain.Registration).Person
-		}
-		children[i] = r
-	}
-	codes := map[domain.Code]int{}
-	for _, part := range [][]domain.Submission{children, children[1:2]} {
-		verdicts, err := c.Publish(t.Context(), 208, code, part)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range verdicts {
-			codes[v.Reject.Code]++
-		}
-	}
-	if codes[domain.CodeAlreadyRegistered] != 1 || codes[domain.CodeAgeOutsideGroup] != 500 {
-		t.Fatalf("told %v", codes)
-	}
-	var refused *BundleError
-	if v, err := c.Publish(t.Context(), 208, code, children[2:3]); !errors.As(err, &refused) || refused.Code != BundleLocked {
-		t.Errorf("the next is answered %+v, %v", v, err)
-	}
-}
-
 // TestDecidedBeforeTheLock: a bundle that locked its centre and comes again, as after a
 // crash before the server was told, is answered locked and changes nothing: its verdicts
 // are kept, and what was refused of it lies in quarantine once.

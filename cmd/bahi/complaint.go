@@ -128,7 +128,7 @@ func (p *program) fault(err error) (says, hint string) {
 	case errors.As(err, &bundle) && bundle.Code == intake.BundleOtherKey:
 		return oneLine(err), "the ledger has another intake key by now, as after every freeze; ask the operator for the present one (`bahi ledger intake-key`), give it with --intake-key, and submit the same again"
 	case errors.As(err, &bundle) && bundle.Code == intake.BundleLocked:
-		return oneLine(err), "too much of what this centre sent named people who are not known; the authority looks into it and unlocks the centre (`bahi token unlock`), then submit the same again"
+		return oneLine(err), "too much of what this centre sent named people who are not known; the authority looks into it and unlocks the centre (`bahi token unlock`), then submit what has no verdict"
 	case is(ledger.ErrUndecided):
 		return "the ledger could not confirm what was sent last", "submit the same again: what was stored answers as a duplicate"
 	case is(ledger.ErrClosed):
