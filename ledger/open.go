@@ -47,6 +47,10 @@ type Config struct {
 	// 0.
 	Patience time.Duration
 
+	// RegisterCache is how much memory the register's look-ups in files may take, in
+	// bytes; 128 MiB when 0. A rebuild takes it twice.
+	RegisterCache int64
+
 	// Holders makes the holders above the ledger, in the order in which a freeze
 	// comes to them. Whoever opens a ledger that has them enrolled gives the
 	// same, or its freezes wait. Nil: there are none.
@@ -238,7 +242,7 @@ func DiscardView(config Config, name string) error {
 // see whether this is still the ledger that was signed, and then the register, for
 // whoever decides must know everything. The others are followed by the runner.
 func (l *Ledger) openViews(ctx context.Context) (err error) {
-	if l.register, err = projections.OpenRegister(viewDir(l.config.Data, "register"), l.vault); err != nil {
+	if l.register, err = projections.OpenRegister(viewDir(l.config.Data, "register"), l.vault, projections.Options{CacheBytes: l.config.RegisterCache}); err != nil {
 		return err
 	}
 	l.warnOf(l.register)

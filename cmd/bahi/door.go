@@ -152,8 +152,9 @@ func (p *program) config(log *slog.Logger) ledger.Config {
 		Data: p.data, Keys: p.keys,
 		NATS: p.nats, NATSCredentials: p.natsCreds,
 		Sandbox: p.sandbox, Log: log,
-		ReadsPerDay: p.readsPerDay,
-		Holders:     doorsPart,
+		ReadsPerDay:   p.readsPerDay,
+		RegisterCache: p.registerCache,
+		Holders:       doorsPart,
 	}
 	if log == nil { // a verb, which whoever started it waits for
 		config.Patience = verbPatience

@@ -102,7 +102,7 @@ view.`,
 			if len(names) == 0 {
 				names = ledger.Views()
 			}
-			defer boundMemory()()
+			defer p.boundMemory()()
 			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
 				for _, name := range names {
 					if err := p.rebuild(c.Context(), d, name, flags); err != nil {
@@ -126,9 +126,11 @@ view.`,
 // what is in use lets it. What Pebble keeps beside it is bound by its caches.
 const heapLimit = 256 << 20
 
-// boundMemory has memory collected more often near the limit, until back is called. An
-// operator's GOMEMLIMIT goes before.
-func boundMemory() (back func()) {
+// boundMemory has memory collected more often near the limit, until back is called, and
+// little kept for look-ups, of which a verb makes none. An operator's GOMEMLIMIT goes
+// before.
+func (p *program) boundMemory() (back func()) {
+	p.registerCache = 16 << 20
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
@@ -237,7 +239,7 @@ func (p *program) projectionsVerify() *cobra.Command {
 			if len(names) == 0 {
 				names = ledger.Views()
 			}
-			defer boundMemory()()
+			defer p.boundMemory()()
 			return p.with(c.Context(), vault.RoleOperator, func(d door) error {
 				bars := map[string]*meter{}
 				report, err := d.VerifyProjections(c.Context(), names, func(name string, done, total uint64) {

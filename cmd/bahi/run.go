@@ -52,6 +52,7 @@ type program struct {
 	json            bool
 	sandbox         bool
 	readsPerDay     int
+	registerCache   int64
 
 	damaged []string // views whose files were, when this process opened the ledger
 }
