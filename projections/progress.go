@@ -8,10 +8,10 @@ type Step string
 // The steps, in the order in which a rebuild takes them.
 const (
 	StepFolding   Step = "folding"
-	StepMerging   Step = "merging"   // what was written in sorted runs becomes one
+	StepMerging   Step = "merging"   // what was written in sorted runs becomes one, opened as readers need it
 	StepComparing Step = "comparing" // with the live generation
 	StepChecking  Step = "checking"  // against the ledger
-	StepSwapping  Step = "swapping"  // the new one is opened as readers need it, and takes over
+	StepSwapping  Step = "swapping"  // the new one takes over
 )
 
 // Progress is how far a piece of work has come.

@@ -240,9 +240,12 @@ func (g *generations[T, R]) openForReaders(ctx context.Context, from Ledger, b *
 		if err := flushed(context.WithoutCancel(ctx), b.rows); err != nil {
 			return err
 		}
-		err := b.rows.base().discard()
+		folded := b.rows.base()
+		err := folded.discard()
 		if err == nil {
-			debug.FreeOSMemory() // folding is over, and comparing wants memory for itself
+			if folded.memory != nil || folded.sorter != nil {
+				debug.FreeOSMemory() // of folding; comparing wants memory for itself
+			}
 			b.rows, err = g.openGeneration(b.dir, false)
 		}
 		if err != nil {

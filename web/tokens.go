@@ -44,7 +44,7 @@ func (s *Server) registerAccess() {
 
 	answer(s, huma.Operation{
 		OperationID: opUnlockToken, Method: http.MethodPost, Path: "/v1/tokens/{id}/unlock", Tags: tags("Access"),
-		Summary:   "Unlock a token, or an officer's use of a role token, that was locked for probing",
+		Summary:   "Unlock a token, an officer's use of a role token, or a centre, that was locked for probing",
 		Responses: s.problems(http.StatusNotFound),
 	}, func(ctx context.Context, in *tokenInput) (done, error) {
 		return done{}, s.access.Unlock(ctx, exchangeOf(ctx).who, in.ID)
