@@ -11,7 +11,7 @@ import (
 
 // Principal is who asks: what a token or a certificate stands for.
 type Principal struct {
-	Token        string          // id for limits, logs and audit: a token's id, "role:<role>", or "cert:<12 hex digits>", or "nats:<district>:<centre>"; no secret
+	Token        string          // id for limits, logs and audit: a token's id, "role:<role>", "cert:<12 hex digits>" or "nats:<district>:<centre>"; no secret
 	Role         string          // one of [bahi/vault.Roles]
 	District     domain.District // the only one that it may act in; 0: all
 	Centre       string          // the only one that it may act as; "": all, which only role tokens may
