@@ -311,14 +311,7 @@ func TestTooManyRows(t *testing.T) {
 	a := newAuthor(t, 7, vfs.NewMem())
 	a.step(10)
 	a.land()
-	c, err := OpenCounts("counts", small(vfs.NewMem()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := CatchUp(t.Context(), a.ledger, c, nil); err != nil {
-		t.Fatal(err)
-	}
+	c := countsOf(t, a)
 	q := CountsQuery{AsOf: domain.Date(9999, 1, 1), AsKnown: a.now, By: []Dimension{ByDay, BySex, ByGroup}}
 	if _, err := c.Query(t.Context(), q, a.ledger.read); !errors.Is(err, ErrTooManyRows) {
 		t.Fatalf("got %v", err)

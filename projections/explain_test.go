@@ -15,14 +15,7 @@ import (
 func TestExplainHoldsNothing(t *testing.T) {
 	t.Parallel()
 	a := history(t, 611, 40, 40)
-	c, err := OpenCounts("counts", small(vfs.NewMem()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := CatchUp(t.Context(), a.ledger, c, nil); err != nil {
-		t.Fatal(err)
-	}
+	c := countsOf(t, a)
 	runner := NewRunner(a.ledger, c)
 	last := domain.DayOf(a.now)
 	for day := last - 400; day <= last; day++ {
@@ -57,14 +50,7 @@ func TestExplainedAddsUp(t *testing.T) {
 			t.Parallel()
 			a := newAuthor(t, 700+seed, vfs.NewMem())
 			a.history(100)
-			c, err := OpenCounts("counts", small(vfs.NewMem()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			if err := CatchUp(t.Context(), a.ledger, c, nil); err != nil {
-				t.Fatal(err)
-			}
+			c := countsOf(t, a)
 			told, frozen := 0, int64(0)
 			for range 60 {
 				q := randomQuery(a.rng, a)

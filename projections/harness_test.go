@@ -487,3 +487,17 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// countsOf returns the count view of an author's ledger, folded to its end.
+func countsOf(t *testing.T, a *author) *Counts {
+	t.Helper()
+	c, err := OpenCounts("counts", small(vfs.NewMem()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := CatchUp(t.Context(), a.ledger, c, nil); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

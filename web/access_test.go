@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -348,24 +347,8 @@ func TestProbingByBothDoors(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	token := s.issue(t, access.Grant{Role: centre, District: muzaffarpur, Centre: "208001"}).Text
-	conn, err := s.ledger.Store().Connect("centre")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	client, err := intake.NewClient(conn, intake.ClientOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- s.door.Serve(ctx) }()
-	defer func() {
-		stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
+	_, client, stop := s.overNATS(t)
+	defer stop()
 	next := 0
 	tries := func(n int) (doses []domain.Submission) {
 		for range n {

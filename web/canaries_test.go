@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,7 +17,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"bahi/access"
-	"bahi/intake"
 )
 
 // canary is something personal that may stand nowhere but where it was asked for.
@@ -180,18 +178,7 @@ func (s *service) everyFormat(t *testing.T, canaries []canary, ask func(role, wh
 // that are none, in names and headers.
 func (s *service) bundles(t *testing.T, canaries []canary) {
 	t.Helper()
-	conn, err := s.ledger.Store().Connect("centre")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	client, err := intake.NewClient(conn, intake.ClientOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- s.door.Serve(ctx) }()
+	conn, client, stop := s.overNATS(t)
 	var lines bytes.Buffer
 	for _, c := range canaries {
 		fmt.Fprintf(&lines, "{%q:%q}\n%s\n{\"type\":%q}\n", c.text, c.text, c.text, c.text)
@@ -208,9 +195,6 @@ func (s *service) bundles(t *testing.T, canaries []canary) {
 		t.Fatalf("%d verdicts, %v", len(verdicts), err)
 	}
 	stop()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
 	for _, of := range []string{"quarantine", "rejected"} {
 		if !strings.Contains(s.ask(t, operator, "GET", "/metrics", "").body, of) {
 			t.Errorf("the metrics do not tell of anything %s", of)

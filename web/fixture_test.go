@@ -20,6 +20,8 @@ import (
 	"bahi/intake"
 	"bahi/ledger"
 	"bahi/vault"
+
+	"github.com/nats-io/nats.go"
 )
 
 // service is a real ledger behind a real listener.
@@ -296,4 +298,28 @@ func linesOf(submissions ...domain.Submission) string {
 		b = append(formats.AppendSubmission(b, s), '\n')
 	}
 	return string(b)
+}
+
+// overNATS opens the service's door for bundles and connects a centre to it, until
+// stop is called.
+func (s *service) overNATS(t *testing.T) (conn *nats.Conn, client *intake.Client, stop func()) {
+	t.Helper()
+	conn, err := s.ledger.Store().Connect("centre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	if client, err = intake.NewClient(conn, intake.ClientOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.door.Serve(ctx) }()
+	return conn, client, func() {
+		t.Helper()
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -118,18 +118,7 @@ func TestServeLocksWhoProbes(t *testing.T) {
 	dir := t.TempDir()
 	data, nkey := filepath.Join(dir, "d"), filepath.Join(dir, "208001.nkey")
 	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "127.0.0.1:0", "--listen-nats", "127.0.0.1:0")
-	stdout, err := service.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := service.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	ready := regexp.MustCompile(`and (nats://\S+), ledger`).FindStringSubmatch(line)
-	if ready == nil {
-		t.Fatalf("the service says %q (%v)", line, err)
-	}
+	at := readyService(t, service)
 	publish := func(code, first, doses int) outcome {
 		t.Helper()
 		var lines strings.Builder
@@ -137,7 +126,7 @@ func TestServeLocksWhoProbes(t *testing.T) {
 			fmt.Fprintf(&lines, `{"type":"dose","id":"%s","at":"2021-03-04","person":"%s","district":208,"centre":"208001","vaccine":"COVISHIELD","batch":"4120Z001","dose":1}`+"\n",
 				lineID(first+n), domain.MakeReference(fmt.Sprintf("5%012d", first+n)))
 		}
-		return mustExit(t, code, strings.NewReader(lines.String()), "submit", "--server", ready[1], "--nkey", nkey, "--district", "208", "--centre", "208001", "-")
+		return mustExit(t, code, strings.NewReader(lines.String()), "submit", "--server", at.nats, "--nkey", nkey, "--district", "208", "--centre", "208001", "-")
 	}
 	mustExit(t, 0, nil, "centre", "add", "--data", data, "--district", "208", "--centre", "208001", "--make-nkey", nkey)
 	publish(4, 1000, 500)
