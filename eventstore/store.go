@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -244,9 +245,26 @@ func (s *Store) explain(doing string, err error) error {
 		err = ErrClosed
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		err = ErrNotFound
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrReconnectBufExceeded):
+	case Unanswered(err):
 		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// Unanswered tells whether what a client of NATS says means that JetStream did not
+// answer: the server is away, or has nobody for JetStream at this moment, as for an
+// instant while it takes up a new configuration of its accounts.
+func Unanswered(err error) bool {
+	if refusal := (*jetstream.APIError)(nil); errors.As(err, &refusal) && refusal.Code == http.StatusServiceUnavailable {
+		return true
+	}
+	for _, silence := range []error{
+		nats.ErrNoResponders, nats.ErrTimeout, context.DeadlineExceeded,
+		jetstream.ErrJetStreamNotEnabled, nats.ErrReconnectBufExceeded,
+	} {
+		if errors.Is(err, silence) {
+			return true
+		}
+	}
+	return false
 }

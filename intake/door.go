@@ -163,8 +163,14 @@ func (d *Door) Serve(ctx context.Context) error {
 		return errors.Join(errors.New("the door cannot take in bundles"), err, subscriber.Close())
 	case <-ctx.Done():
 	}
-	<-router.Running()
-	if err := router.Close(); err != nil {
+	closed := make(chan error, 1)
+	go func() { closed <- subscriber.Close() }() // also of what only begins, for the server is away
+	select {
+	case <-router.Running():
+	case <-ended:
+		return <-closed
+	}
+	if err := errors.Join(router.Close(), <-closed); err != nil {
 		return fmt.Errorf("closing the door: %w", err)
 	}
 	return <-ended

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/eventstore"
 )
 
 // headerUUID carries a Watermill message's UUID.
@@ -73,34 +74,52 @@ var errClosed = errors.New("closed")
 // or nacked or has had its time of Grace. A message's context has the values of
 // ctx and ends with its ack or nack, or when it is given back to the server
 // unhandled. What the message came as is told by [OriginOf].
+//
+// A server that does not answer is no error: the subscription is taken up when
+// it does.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	if !s.enter() {
 		return nil, fmt.Errorf("subscribing to %s: %w", topic, errClosed)
 	}
-	consumer, err := s.consume(ctx, topic)
-	if err != nil {
+	wanted, stop := context.WithCancel(ctx) // ends when no more messages are wanted
+	go func() {
+		select {
+		case <-s.closing:
+			stop()
+		case <-wanted.Done():
+		}
+	}()
+	consumer, err := s.consume(wanted, topic)
+	if err != nil && (wanted.Err() != nil || !eventstore.Unanswered(err)) {
+		stop()
+		s.running.Done()
 		return nil, err
 	}
 	out := make(chan *message.Message)
-	s.running.Go(func() {
+	go func() {
+		defer s.running.Done()
 		defer close(out)
-		wanted, stop := context.WithCancel(ctx) // ends when no more messages are wanted
 		defer stop()
-		go func() {
-			select {
-			case <-s.closing:
-				stop()
-			case <-wanted.Done():
+		for {
+			if consumer != nil {
+				s.relay(wanted, consumer, out)
 			}
-		}()
-		for consumer != nil {
-			s.relay(wanted, consumer, out)
-			consumer = s.again(wanted, topic)
+			if consumer = s.again(wanted, topic); consumer == nil {
+				return
+			}
 		}
-	})
+	}()
 	return out, nil
+}
+
+// enter counts a subscription, unless the subscriber is closed.
+func (s *Subscriber) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.running.Add(1)
+	}
+	return !s.closed
 }
 
 // consume makes sure of the topic's consumer.

@@ -1,9 +1,10 @@
 package intake
 
 import (
-	"bahi/internal/natstest"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/internal/natstest"
 )
 
 // TestServerRestart stops the server under a subscriber, twice, and starts it
@@ -73,6 +76,54 @@ func TestServerRestart(t *testing.T) {
 		case <-time.After(30 * time.Second):
 			t.Fatalf("no message %d", next)
 		}
+	}
+}
+
+// TestNobodyForJetStream subscribes while nobody answers for JetStream, as for an
+// instant while a server takes up new accounts: the subscription is taken up when
+// somebody does.
+func TestNobodyForJetStream(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	configure := func(account string) {
+		t.Helper()
+		conf := fmt.Sprintf("listen: \"127.0.0.1:-1\"\njetstream { store_dir: %q }\nno_auth_user: one\naccounts { ONE { %s users: [ { user: one, password: one } ] } }\n",
+			filepath.Dir(file), account)
+		if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure("")
+	s := natstest.StartFile(t, file)
+	conn := connect(t, s)
+	sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	incoming, err := sub.Subscribe(t.Context(), "test.one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configure("jetstream: enabled,")
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "test.one", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case m := <-incoming:
+		m.Ack()
+	case <-time.After(30 * time.Second):
+		t.Error("the subscription was not taken up")
 	}
 }
 
