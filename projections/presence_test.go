@@ -115,3 +115,60 @@ func TestMissedWaitsForNoPass(t *testing.T) {
 	p.mu.Unlock()
 	<-asked
 }
+
+// TestFiltersOfTheLastLevel: they are asked as long as nothing is known of absent keys,
+// and not beside what is: they would take the place of blocks in the cache.
+func TestFiltersOfTheLastLevel(t *testing.T) {
+	t.Parallel()
+	r, err := OpenRegister("register", nil, Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	db := (*registerRows)(r.live.Load())
+	const rows = 2000
+	key := func(n uint64) []byte {
+		return binary.BigEndian.AppendUint64([]byte{keyMobile}, n*0x9e3779b97f4a7c15)
+	}
+	var fresh writes
+	for n := range uint64(rows) {
+		fresh.add(key(n), rowSet, []byte("x"))
+	}
+	db.remember(&fresh, db.last)
+	if err := db.drain(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Compact(t.Context(), []byte{keyMobile}, []byte{keyMobile + 1}, false); err != nil {
+		t.Fatal(err)
+	}
+	if last := db.Metrics().Levels[6].TablesCount; last == 0 {
+		t.Fatal("the rows are not on the last level")
+	}
+	asked := func() (times int64) {
+		t.Helper()
+		before := db.Metrics().Filter
+		for n := range uint64(rows) {
+			found := 0
+			for _, key := range [][]byte{key(n), key(n + rows)} {
+				if err := db.find(key, func([]byte) error { found++; return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if found != 1 {
+				t.Fatalf("of one key that is there and one that is not, %d were found", found)
+			}
+		}
+		after := db.Metrics().Filter
+		return after.Hits + after.Misses - before.Hits - before.Misses
+	}
+	if asked() == 0 {
+		t.Error("no filter was asked while nothing was known of absent keys")
+	}
+	db.memory.below.asked.Store(worthMaking - 1)
+	db.memory.below.missed(db.database)
+	db.memory.below.making.Wait()
+	db.lookup.forget() // as the next write does
+	if times := asked(); times > 0 {
+		t.Errorf("filters of the last level were asked %d times beside what is known", times)
+	}
+}
