@@ -150,7 +150,7 @@ func TestCentresComeAndGo(t *testing.T) {
 		t.Helper()
 		select {
 		case <-closed:
-		case <-time.After(10 * time.Second):
+		case <-time.After(natstest.Patience):
 			t.Errorf("%s is still connected", what)
 		}
 	}
@@ -177,7 +177,7 @@ func TestCentresComeAndGo(t *testing.T) {
 	case <-otherClosed:
 		t.Error("another centre was cut off, too")
 	default:
-		if err := other.Flush(); err != nil {
+		if err := other.FlushTimeout(natstest.Patience); err != nil {
 			t.Error(err)
 		}
 	}

@@ -116,9 +116,9 @@ func recorded(t testing.TB, store *eventstore.Store) (events []eventstore.AuditA
 // eventually waits until a thing that another goroutine brings about holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(natstest.Patience); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within twenty seconds: %s", what)
+			t.Fatalf("not within %s: %s", natstest.Patience, what)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package access_test
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -24,8 +23,9 @@ func TestFollowsAfterTheServerWasAway(t *testing.T) {
 		return natstest.Start(t, &o)
 	}
 	dir, keys := t.TempDir(), openVault(t)
-	s := start(server.Options{Port: server.RANDOM_PORT, StoreDir: dir})
-	url, port := s.ClientURL(), s.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
+	port := natstest.Ports(t, 1)[0]
+	s := start(server.Options{Port: port, StoreDir: dir})
+	url := s.ClientURL()
 	r := openRegistry(t, natstest.OpenConfig(t, eventstore.Config{URL: url}), keys)
 	issued, err := r.Issue(t.Context(), authority, forOfficer)
 	if err != nil {
@@ -41,7 +41,7 @@ func TestFollowsAfterTheServerWasAway(t *testing.T) {
 	if err := r.Revoke(hasty, authority, issued.ID); err == nil {
 		t.Error("revoked without a record")
 	}
-	start(server.Options{Port: int(port), StoreDir: dir})
+	start(server.Options{Port: port, StoreDir: dir})
 
 	other := openRegistry(t, natstest.OpenConfig(t, eventstore.Config{URL: url}), keys)
 	if err := other.Revoke(t.Context(), authority, issued.ID); err != nil {

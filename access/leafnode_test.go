@@ -44,13 +44,9 @@ func TestLeafNodeOfACentre(t *testing.T) {
 	leaf := serverOf(t, fmt.Sprintf("listen: \"127.0.0.1:-1\"\nleafnodes { remotes: [ { urls: [\"nats://127.0.0.1:%d\"], nkey: %q } ] }\n", info.LeafNode.Port, centres[north].seed))
 
 	inbox := eventstore.CentreInboxPrefix(north.District, north.Code)
-	conn, err := nats.Connect(leaf.ClientURL(), nats.CustomInboxPrefix(inbox))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
+	conn := natstest.Connect(t, leaf.ClientURL(), nats.CustomInboxPrefix(inbox))
 	var answer *nats.Msg
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(natstest.Patience); time.Now().Before(deadline); {
 		if answer, err = conn.Request("bahi.intake.key", nil, time.Second); err == nil {
 			break
 		}
@@ -58,17 +54,17 @@ func TestLeafNodeOfACentre(t *testing.T) {
 	if err != nil || string(answer.Data) != "the ledger's answer" {
 		t.Fatalf("the intake key: %v", err)
 	}
-	if _, err := conn.Request("intake.208.208001", []byte("x"), 5*time.Second); err != nil {
+	if _, err := conn.Request("intake.208.208001", []byte("x"), natstest.Patience); err != nil {
 		t.Errorf("a bundle of its own: %v", err)
 	}
 	heard, err := conn.SubscribeSync(inbox + ".x")
 	if err == nil {
-		err = conn.Flush()
+		err = conn.FlushTimeout(natstest.Patience)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(natstest.Patience); ; {
 		if err := h.intake.Conn().Publish(inbox+".x", []byte("verdicts")); err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package access_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,7 +54,7 @@ func (w who) connect(t *testing.T, url string) (*nats.Conn, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := nats.Connect(url, signIn, nats.CustomInboxPrefix(w.inbox), nats.MaxReconnects(0),
+	conn, err := nats.Connect(url, signIn, nats.CustomInboxPrefix(w.inbox), nats.MaxReconnects(0), nats.Timeout(natstest.Patience),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // read from LastError
 	if err == nil {
 		t.Cleanup(conn.Close)
@@ -138,7 +136,7 @@ func furnish(t *testing.T, h house) house {
 		{Name: "VERDICTS", Subjects: []string{"verdict.*.*.*"}},
 		{Name: "NOTICES", Subjects: []string{"notice.>"}},
 	} {
-		if _, err := h.intake.CreateStream(t.Context(), s); err != nil {
+		if _, err := h.intake.CreateStream(natstest.Context(t), s); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,7 +145,7 @@ func furnish(t *testing.T, h house) house {
 			t.Fatal(err)
 		}
 	}
-	if err := door.Flush(); err != nil {
+	if err := door.FlushTimeout(natstest.Patience); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -197,7 +195,7 @@ var everyPattern = []string{
 // through.
 func refused(t *testing.T, conn *nats.Conn, subject string) bool {
 	t.Helper()
-	if err := conn.Flush(); err != nil {
+	if err := conn.FlushTimeout(natstest.Patience); err != nil {
 		t.Fatal(err)
 	}
 	err := conn.LastError()
@@ -314,7 +312,7 @@ func (h house) centreHolds(t *testing.T, centre access.Centre, w who) {
 	}
 	// The answer to the first tells that the stream has taken all before it.
 	for _, subject := range own.Publish() {
-		answer, err := conn.Request(subject, []byte("x"), 5*time.Second)
+		answer, err := conn.Request(subject, []byte("x"), natstest.Patience)
 		if err != nil {
 			t.Errorf("%s gets no answer from %s: %v", w.name, subject, err)
 		} else if strings.HasPrefix(subject, "intake.") != bytes.Contains(answer.Data, []byte(`"stream":"INTAKE"`)) {
@@ -326,13 +324,13 @@ func (h house) centreHolds(t *testing.T, centre access.Centre, w who) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.Flush(); err != nil {
+	if err := conn.FlushTimeout(natstest.Patience); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.intake.Conn().Publish(inbox+".verdicts", []byte("sealed")); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := verdicts.NextMsg(5 * time.Second); err != nil || string(m.Data) != "sealed" {
+	if m, err := verdicts.NextMsg(natstest.Patience); err != nil || string(m.Data) != "sealed" {
 		t.Errorf("%s does not get its verdicts: %v", w.name, err)
 	}
 }
@@ -355,7 +353,7 @@ func (h house) operatorHolds(t *testing.T, operator who) {
 			}
 		}
 		// Also when it is asked to list subjects.
-		answer, err := conn.Request(subject, []byte(`{"subjects_filter":">"}`), 5*time.Second)
+		answer, err := conn.Request(subject, []byte(`{"subjects_filter":">"}`), natstest.Patience)
 		if err != nil {
 			t.Errorf("the operator gets no answer from %s: %v", subject, err)
 		} else if bytes.Contains(answer.Data, []byte("208.208001")) {
@@ -388,7 +386,7 @@ func (h house) portalHolds(t *testing.T, portal who, subscribe ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.Flush(); err != nil {
+	if err := conn.FlushTimeout(natstest.Patience); err != nil {
 		t.Fatal(err)
 	}
 	for _, subject := range []string{"notice.place", "notice.208.told"} {
@@ -397,7 +395,7 @@ func (h house) portalHolds(t *testing.T, portal who, subscribe ...string) {
 		}
 	}
 	for {
-		m, err := heard.NextMsg(5 * time.Second)
+		m, err := heard.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatalf("%s does not hear a notice: %v", portal.name, err)
 		}
@@ -452,7 +450,7 @@ func (h house) strangersStayOut(t *testing.T, operator who) {
 		"another's nkey":        {nats.Nkey(registered, func([]byte) ([]byte, error) { return []byte("no signature"), nil })},
 		"a key of another kind": {nats.Nkey(registered, func(nonce []byte) ([]byte, error) { return newSigner(t).Sign(nonce) })},
 	} {
-		if conn, err := nats.Connect(h.url, append(options, nats.MaxReconnects(0))...); err == nil {
+		if conn, err := nats.Connect(h.url, append(options, nats.MaxReconnects(0), nats.Timeout(natstest.Patience))...); err == nil {
 			conn.Close()
 			t.Errorf("with %s one gets in", name)
 		}
@@ -472,8 +470,7 @@ func newSigner(t *testing.T) nkeys.KeyPair {
 // streams and consumers there are.
 func (h house) held(t *testing.T) map[string]uint64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	ctx := natstest.Context(t)
 	held := map[string]uint64{}
 	streams := h.intake.ListStreams(ctx)
 	for info := range streams.Info() {

@@ -339,7 +339,7 @@ func TestWhatCannotBeUnderstood(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := conn.Request("audit.access", []byte("hello"), 5*time.Second); err != nil {
+	if _, err := conn.Request("audit.access", []byte("hello"), natstest.Patience); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "nobody is let in", func() bool {

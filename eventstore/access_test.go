@@ -219,12 +219,12 @@ func TestListenWithTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	signIn := nats.Nkey(public, pair.Sign)
-	conn, err := nats.Connect("tls://"+s.Address(), signIn, nats.Secure(&tls.Config{RootCAs: pool}), nats.MaxReconnects(0))
+	conn, err := nats.Connect("tls://"+s.Address(), signIn, nats.Secure(&tls.Config{RootCAs: pool}), nats.MaxReconnects(0), nats.Timeout(natstest.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
-	if conn, err := nats.Connect("tls://"+s.Address(), signIn, nats.MaxReconnects(0)); err == nil {
+	if conn, err := nats.Connect("tls://"+s.Address(), signIn, nats.MaxReconnects(0), nats.Timeout(natstest.Patience)); err == nil {
 		conn.Close()
 		t.Error("a client that does not know the certificate trusts it")
 	}
@@ -236,7 +236,7 @@ func TestListenWithTLS(t *testing.T) {
 	if _, err := plain.Write([]byte("CONNECT {\"verbose\":true}\r\nPING\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	if err := plain.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := plain.SetReadDeadline(time.Now().Add(natstest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	var heard strings.Builder

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/internal/natstest"
@@ -154,7 +156,7 @@ func TestDiskFull(t *testing.T) {
 		t.Skipf("needs the right to mount a small disk: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		if err := syscall.Unmount(dir, unix.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})
@@ -207,6 +209,9 @@ func TestLostAcknowledgement(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	head, err := far.At(t.Context(), 3)
+	for deadline := time.Now().Add(natstest.Patience); errors.Is(err, eventstore.ErrNotFound) && time.Now().Before(deadline); {
+		head, err = far.At(t.Context(), 3) // the disk may be slower than who waits
+	}
 	if err != nil || head.ID != commit(3, 216).ID {
 		t.Fatalf("the commit was not stored: %v", err)
 	}
@@ -233,6 +238,7 @@ func TestLostConnection(t *testing.T) {
 		}
 		checkFilled(t, c)
 		if next == 50 {
+			line.down.Store(true)
 			line.cut()
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			_, err := near.Append(ctx, commit(99, 208), 99)
@@ -240,6 +246,7 @@ func TestLostConnection(t *testing.T) {
 			if !errors.Is(err, eventstore.ErrUnreachable) && !errors.Is(err, eventstore.ErrUnknownOutcome) {
 				t.Errorf("append without a connection: %v", err)
 			}
+			line.down.Store(false)
 			fill(t, far, 51, 100)
 		}
 		next++
@@ -253,6 +260,7 @@ func TestLostConnection(t *testing.T) {
 type wire struct {
 	listener net.Listener
 	mute     atomic.Bool // nothing comes back
+	down     atomic.Bool // nobody gets through
 	mu       sync.Mutex  // guards conns
 	conns    []net.Conn
 }
@@ -274,6 +282,11 @@ func newWire(tb testing.TB, url string) *wire {
 			far, err := net.Dial("tcp", strings.TrimPrefix(url, "nats://"))
 			if err != nil {
 				near.Close()
+				continue
+			}
+			if w.down.Load() {
+				near.Close()
+				far.Close()
 				continue
 			}
 			w.mu.Lock()

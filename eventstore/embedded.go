@@ -76,6 +76,7 @@ func startEmbedded(c Config) (_ *embedded, err error) {
 	options.Accounts = []*server.Account{
 		server.NewAccount(accountLedger), server.NewAccount(accountIntake), server.NewAccount(accountCentres),
 	}
+	options.AuthTimeout = signInTimeout
 	options.AlwaysEnableNonce = true // for nkeys, of which the server itself has none
 	options.CustomClientAuthentication = e.doorkeeper
 
@@ -187,9 +188,12 @@ func listen(o *server.Options, c Config) error {
 	return nil
 }
 
-// tlsTimeout is how long a centre may take for the handshake, in seconds: its link
-// may be poor.
-const tlsTimeout = 10
+// How long a centre may take for the handshake of TLS, and for all until it has signed
+// in, in seconds: its link may be poor.
+const (
+	tlsTimeout    = 10
+	signInTimeout = 2 * tlsTimeout
+)
 
 // stop shuts the server down, waits for it, and lets go of the directory.
 func (e *embedded) stop() error {
@@ -200,7 +204,7 @@ func (e *embedded) stop() error {
 	if e.lock == nil {
 		return nil
 	}
-	return e.lock.Close() // which releases the lock
+	return unlock(e.lock)
 }
 
 // lockDir takes the directory for this process until the file is closed or the
@@ -218,6 +222,12 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	return f, nil
+}
+
+// unlock lets go of the directory at once, whatever process that is just being
+// started has a copy of the file.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // lastWords is a logger that remembers why a server gave up: it says the reason

@@ -126,8 +126,8 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 	}
 	address := s.config.URL
 	if s.embedded != nil {
-		address = "" // in process, whatever the address
-		options = append(options, nats.InProcessServer(s.embedded.server), nats.UserInfo(user, s.embedded.doorkeeper.password))
+		address = "" // in process, whatever the address; it is there, however busy
+		options = append(options, nats.Timeout(signInTimeout*time.Second), nats.InProcessServer(s.embedded.server), nats.UserInfo(user, s.embedded.doorkeeper.password))
 	} else if s.config.Credentials != "" {
 		signIn, err := SignIn(s.config.Credentials)
 		if err != nil {

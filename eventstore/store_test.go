@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -119,13 +120,8 @@ func TestLocked(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close() // nobody listens there now
-	_, err = eventstore.Open(t.Context(), eventstore.Config{URL: "nats://bahi:secret@" + address})
+	address := fmt.Sprintf("127.0.0.1:%d", natstest.Ports(t, 1)[0]) // where nobody listens
+	_, err := eventstore.Open(t.Context(), eventstore.Config{URL: "nats://bahi:secret@" + address})
 	if !errors.Is(err, eventstore.ErrUnreachable) || !strings.Contains(err.Error(), address) {
 		t.Errorf("got %v", err)
 	}
@@ -161,12 +157,8 @@ func TestBadConfig(t *testing.T) {
 // client connects to an external server as an operator would.
 func client(tb testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
 	tb.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	nc := natstest.Connect(tb, url)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(natstest.Patience))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -273,7 +265,7 @@ func TestCentre(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
-	js, err := jetstream.New(intake)
+	js, err := jetstream.New(intake, jetstream.WithDefaultTimeout(natstest.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,11 +276,11 @@ func TestCentre(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	url := "nats://" + s.Address()
-	if _, err := nats.Connect(url); !errors.Is(err, nats.ErrAuthorization) {
+	url, patient := "nats://"+s.Address(), nats.Timeout(natstest.Patience)
+	if _, err := nats.Connect(url, patient); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("connected without a password: %v", err)
 	}
-	if _, err := nats.Connect(url, nats.UserInfo("ledger", "")); !errors.Is(err, nats.ErrAuthorization) {
+	if _, err := nats.Connect(url, patient, nats.UserInfo("ledger", "")); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("connected as the ledger: %v", err)
 	}
 	pair, err := nkeys.CreateUser()
@@ -303,17 +295,17 @@ func TestCentre(t *testing.T) {
 		t.Fatal(err)
 	}
 	denied := make(chan error, 10)
-	centre, err := nats.Connect(url, nats.Nkey(public, pair.Sign), nats.CustomInboxPrefix(eventstore.CentreInboxPrefix(208, "1")),
+	centre, err := nats.Connect(url, patient, nats.Nkey(public, pair.Sign), nats.CustomInboxPrefix(eventstore.CentreInboxPrefix(208, "1")),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(centre.Close)
 
-	if m, err := centre.Request("bahi.intake.key", nil, 5*time.Second); err != nil || string(m.Data) != "the key" {
+	if m, err := centre.Request("bahi.intake.key", nil, natstest.Patience); err != nil || string(m.Data) != "the key" {
 		t.Errorf("ask for the key: %v", err)
 	}
-	if m, err := centre.Request("intake.208.1", []byte("a bundle"), 5*time.Second); err != nil || !strings.Contains(string(m.Data), `"stream":"BUNDLES"`) {
+	if m, err := centre.Request("intake.208.1", []byte("a bundle"), natstest.Patience); err != nil || !strings.Contains(string(m.Data), `"stream":"BUNDLES"`) {
 		t.Errorf("publish a bundle: %v", err)
 	}
 	// An acknowledgement that is to be sent to the ledger's subject.
@@ -337,7 +329,7 @@ func TestCentre(t *testing.T) {
 			if !errors.Is(err, nats.ErrPermissionViolation) {
 				t.Errorf("want a permission violation, got %v", err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(natstest.Patience):
 			t.Error("not denied")
 		}
 	}

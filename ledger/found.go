@@ -178,6 +178,12 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// unlock lets go of the directory at once, whatever process that is just being
+// started has a copy of the file.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // nodeName returns the random name of this node, made at first use. It names
 // the holders of details that a freeze waits for.
 func nodeName(path string) (string, error) {

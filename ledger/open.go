@@ -382,7 +382,7 @@ func (l *Ledger) release() error {
 		errs = append(errs, l.vault.Close())
 	}
 	if l.lock != nil {
-		errs = append(errs, l.lock.Close())
+		errs = append(errs, unlock(l.lock))
 	}
 	return errors.Join(errs...)
 }

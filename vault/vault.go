@@ -108,7 +108,7 @@ func (v *Vault) Close() error {
 		err = errors.Join(err, v.quarantine.close())
 	}
 	if v.lock != nil {
-		err = errors.Join(err, v.lock.Close()) // lets go of the lock, too
+		err = errors.Join(err, unlock(v.lock))
 	}
 	return err
 }
@@ -129,6 +129,12 @@ func lockFile(path string) (*os.File, error) {
 		return nil, fmt.Errorf("cannot lock the keys directory: %w", err)
 	}
 	return f, nil
+}
+
+// unlock lets go of the directory at once, whatever process that is just being
+// started has a copy of the file.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // Outside tells why keys may not lie at the path keys beside data at the path

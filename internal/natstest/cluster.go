@@ -2,7 +2,6 @@ package natstest
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -17,16 +16,10 @@ func Cluster(tb testing.TB) (urls string) {
 	if testing.Short() {
 		tb.Skip("a cluster of three takes some seconds to find its leaders")
 	}
-	var ports []int
+	ports := Ports(tb, 3)
 	var routes, clients []string
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-		routes = append(routes, "nats://"+l.Addr().String())
-		l.Close()
+	for _, port := range ports {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
 	}
 	var servers []*server.Server
 	for i, port := range ports {
@@ -38,7 +31,7 @@ func Cluster(tb testing.TB) (urls string) {
 		})
 		servers, clients = append(servers, s), append(clients, s.ClientURL())
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(Patience)
 	for _, s := range servers {
 		for !s.JetStreamIsCurrent() {
 			if time.Now().After(deadline) {

@@ -5,13 +5,28 @@ package natstest
 
 import (
 	"cmp"
+	"context"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"bahi/eventstore"
 )
+
+// Patience is how long a test waits for what has to come. A machine may be slow, and
+// may stand still for some seconds; a test that gives up earlier finds no fault by it.
+const Patience = 2 * time.Minute
+
+// Context is the test's, with an end: whoever asks JetStream with a context that has
+// none gives up after five seconds.
+func Context(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
+	tb.Cleanup(cancel)
+	return ctx
+}
 
 // Open opens an empty ledger in a directory of the test's own.
 func Open(tb testing.TB) *eventstore.Store {
@@ -41,6 +56,17 @@ func OpenConfig(tb testing.TB, c eventstore.Config) *eventstore.Store {
 	return s
 }
 
+// Connect connects to a server until the test ends.
+func Connect(tb testing.TB, url string, options ...nats.Option) *nats.Conn {
+	tb.Helper()
+	conn, err := nats.Connect(url, append([]nats.Option{nats.Timeout(Patience)}, options...)...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(conn.Close)
+	return conn
+}
+
 // Server starts a NATS server with JetStream on a free loopback port, as an
 // operator would run beside bahi, and returns its address.
 func Server(tb testing.TB) (url string) {
@@ -59,18 +85,20 @@ func StartFile(tb testing.TB, path string) *server.Server {
 }
 
 // Start starts a server, on loopback and a free port unless the options say
-// otherwise, and shuts it down when the test ends, if the test has not.
+// otherwise, and shuts it down when the test ends, if the test has not. A server that
+// is started again where it was needs a port of [Ports].
 func Start(tb testing.TB, options *server.Options) *server.Server {
 	tb.Helper()
 	options.Host, options.NoLog, options.NoSigs = cmp.Or(options.Host, "127.0.0.1"), true, true
 	options.Port = cmp.Or(options.Port, server.RANDOM_PORT)
+	options.AuthTimeout = cmp.Or(options.AuthTimeout, Patience.Seconds())
 	s, err := server.NewServer(options)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { Stop(s) })
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(Patience) {
 		tb.Fatal("a NATS server does not start")
 	}
 	return s
