@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 )
 
@@ -66,16 +67,13 @@ func afresh(t testing.TB, l *ledger.Ledger) *Follower {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := js.DeleteStream(t.Context(), streamName); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+	if err := js.DeleteStream(natstest.Context(t), streamName); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		t.Fatal(err)
 	}
-	f, err := Open(t.Context(), l, conn, Options{Beginning: true})
-	for range 100 { // the server clears away what was deleted behind its answer
-		if err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-		f, err = Open(t.Context(), l, conn, Options{Beginning: true})
+	f, err := Open(natstest.Context(t), l, conn, Options{Beginning: true})
+	for deadline := time.Now().Add(natstest.Patience); err != nil && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond) // the server clears away what was deleted behind its answer
+		f, err = Open(natstest.Context(t), l, conn, Options{Beginning: true})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +170,7 @@ func TestFollowersDieUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := js.OrderedConsumer(t.Context(), streamName, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"notice.*.*"}})
+	consumer, err := js.OrderedConsumer(natstest.Context(t), streamName, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"notice.*.*"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +220,7 @@ func TestFollowersDieUnderLoad(t *testing.T) {
 	if len(e.ids) != people {
 		t.Errorf("%d notices of events, want %d", len(e.ids), people)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(natstest.Patience)
 	for _, n := range notices {
 		for got := false; !got; time.Sleep(time.Millisecond) {
 			mu.Lock()

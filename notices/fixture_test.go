@@ -19,6 +19,7 @@ import (
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 )
 
@@ -127,7 +128,7 @@ func submit(t testing.TB, l *ledger.Ledger, all ...domain.Submission) {
 
 // quick is a follower's pace in tests.
 var quick = pace{
-	counts: 5 * time.Millisecond, look: time.Millisecond, keep: time.Hour, publish: 5 * time.Second,
+	counts: 5 * time.Millisecond, look: time.Millisecond, keep: time.Hour, publish: natstest.Patience,
 	standby: 5 * time.Millisecond, pause: time.Millisecond, longest: 10 * time.Millisecond,
 }
 
@@ -143,7 +144,7 @@ func connect(t testing.TB, l *ledger.Ledger) *nats.Conn {
 
 func openFollower(t testing.TB, l *ledger.Ledger, o Options) *Follower {
 	t.Helper()
-	f, err := Open(t.Context(), l, connect(t, l), o)
+	f, err := Open(natstest.Context(t), l, connect(t, l), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func (s serving) end(t testing.TB) {
 		if err != nil {
 			t.Errorf("serving ended with %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(natstest.Patience):
 		t.Fatal("serving does not end")
 	}
 }
@@ -193,12 +194,12 @@ type notice struct {
 // stored reads the stream, in its order, and checks each notice in it.
 func stored(t testing.TB, f *Follower) (notices []notice) {
 	t.Helper()
-	info, err := f.stream.Info(t.Context())
+	info, err := f.stream.Info(natstest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for sequence := info.State.FirstSeq; sequence <= info.State.LastSeq; sequence++ {
-		m, err := f.stream.GetMsg(t.Context(), sequence)
+		m, err := f.stream.GetMsg(natstest.Context(t), sequence)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}
@@ -290,7 +291,7 @@ func expect(t testing.TB, l *ledger.Ledger) (e expected) {
 func until(t testing.TB, f *Follower, reached func(place) bool) {
 	t.Helper()
 	var at place
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(natstest.Patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if at = placeIn(t, f); reached(at) {
 			return
 		}
@@ -301,7 +302,7 @@ func until(t testing.TB, f *Follower, reached func(place) bool) {
 // placeIn is how far the notices have come.
 func placeIn(t testing.TB, f *Follower) place {
 	t.Helper()
-	_, m, err := tail(t.Context(), f.stream)
+	_, m, err := tail(natstest.Context(t), f.stream)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -88,7 +87,7 @@ func portal(t *testing.T, url, seed, district string) *nats.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := nats.Connect(url, signIn, nats.CustomInboxPrefix("_INBOX_portal-"+district), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	conn, err := nats.Connect(url, signIn, nats.Timeout(natstest.Patience), nats.CustomInboxPrefix("_INBOX_portal-"+district), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +99,7 @@ func portal(t *testing.T, url, seed, district string) *nats.Conn {
 // subject.
 func refused(t *testing.T, conn *nats.Conn, subject string) bool {
 	t.Helper()
-	if err := conn.Flush(); err != nil {
+	if err := conn.FlushTimeout(natstest.Patience); err != nil {
 		t.Fatal(err)
 	}
 	err := conn.LastError()
@@ -126,7 +125,7 @@ func TestPortalsHearTheirDistrict(t *testing.T) {
 	})
 	f := openFollower(t, l, Options{})
 	for district := range seeds {
-		_, err := f.stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{
+		_, err := f.stream.CreateConsumer(natstest.Context(t), jetstream.ConsumerConfig{
 			Durable: "portal-" + district, FilterSubject: "notice." + district + ".*", AckPolicy: jetstream.AckExplicitPolicy,
 		})
 		if err != nil {
@@ -138,7 +137,7 @@ func TestPortalsHearTheirDistrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.Flush(); err != nil {
+	if err := conn.FlushTimeout(natstest.Patience); err != nil {
 		t.Fatal(err)
 	}
 	s := serve(t, f)
@@ -155,7 +154,7 @@ func TestPortalsHearTheirDistrict(t *testing.T) {
 	}
 	var heard []string
 	for len(heard) < len(want) {
-		m, err := live.NextMsg(10 * time.Second)
+		m, err := live.NextMsg(natstest.Patience)
 		if err != nil {
 			t.Fatalf("live: %v after %v", err, heard)
 		}
@@ -165,18 +164,18 @@ func TestPortalsHearTheirDistrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := js.Consumer(t.Context(), streamName, "portal-208")
+	consumer, err := js.Consumer(natstest.Context(t), streamName, "portal-208")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var fetched []string
 	for len(fetched) < len(want) {
-		m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+		m, err := consumer.Next(jetstream.FetchMaxWait(natstest.Patience))
 		if err != nil {
 			t.Fatalf("consumer: %v after %v", err, fetched)
 		}
 		fetched = append(fetched, hear(t, m.Subject(), m.Headers(), m.Data()))
-		if err := m.DoubleAck(t.Context()); err != nil {
+		if err := m.DoubleAck(natstest.Context(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -184,7 +183,7 @@ func TestPortalsHearTheirDistrict(t *testing.T) {
 		t.Errorf("heard %v\nand fetched %v,\nwant %v", heard, fetched, want)
 	}
 
-	head, err := l.Store().Head(t.Context())
+	head, err := l.Store().Head(natstest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +214,7 @@ func TestPortalsHearTheirDistrict(t *testing.T) {
 		}
 		_ = subscription.Unsubscribe()
 	}
-	if now, err := l.Store().Head(t.Context()); err != nil || now != head {
+	if now, err := l.Store().Head(natstest.Context(t)); err != nil || now != head {
 		t.Errorf("the ledger ends at %d (%v) and ended at %d", now, err, head)
 	}
 	e.compare(t, stored(t, f))
