@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -77,27 +78,35 @@ type CountsDiff struct {
 // since to what is known at q.AsKnown. Errors: ErrBadRequest when since is the later
 // one, or the counts are split by day-known; those of [Ledger.Counts].
 func (l *Ledger) DiffCounts(ctx context.Context, q projections.CountsQuery, since time.Time) (CountsDiff, error) {
+	d, rows, err := l.DiffRows(ctx, q, since)
+	if err == nil && len(q.By) > 0 {
+		d.By = slices.AppendSeq([]projections.CountsChange{}, rows)
+	}
+	return d, err
+}
+
+// DiffRows is [Ledger.DiffCounts] for answers with very many rows, which are made as
+// they are asked for: the difference has none of them. They hold nothing of the ledger.
+func (l *Ledger) DiffRows(ctx context.Context, q projections.CountsQuery, since time.Time) (CountsDiff, iter.Seq[projections.CountsChange], error) {
 	if slices.Contains(q.By, projections.ByDayKnown) {
-		return CountsDiff{}, fmt.Errorf("%w: a difference between two states of knowledge is split by day, not by day-known", ErrBadRequest)
+		return CountsDiff{}, nil, fmt.Errorf("%w: a difference between two states of knowledge is split by day, not by day-known", ErrBadRequest)
 	}
-	is, err := l.Counts(ctx, q)
+	is, err := l.CountsTable(ctx, q)
 	if err != nil {
-		return CountsDiff{}, err
+		return CountsDiff{}, nil, err
 	}
-	if is.AsKnown.Before(since) {
-		return CountsDiff{}, fmt.Errorf("%w: since is later than as_known", ErrBadRequest)
+	if is.Head.AsKnown.Before(since) {
+		return CountsDiff{}, nil, fmt.Errorf("%w: since is later than as_known", ErrBadRequest)
 	}
-	q.AsOf, q.AsKnown = is.AsOf, since
-	was, err := l.Counts(ctx, q)
+	q.AsOf, q.AsKnown = is.Head.AsOf, since
+	was, err := l.CountsTable(ctx, q)
 	if err != nil {
-		return CountsDiff{}, err
+		return CountsDiff{}, nil, err
 	}
-	d := CountsDiff{District: q.District, AsOf: is.AsOf, Since: ToldKnown(was.AsKnown), AsKnown: ToldKnown(is.AsKnown)}
+	d := CountsDiff{District: q.District, AsOf: is.Head.AsOf, Since: ToldKnown(was.Head.AsKnown), AsKnown: ToldKnown(is.Head.AsKnown)}
 	whole, rows := projections.Diff(was, is)
-	if d.CountsChange = whole; len(q.By) > 0 {
-		d.By = rows
-	}
-	return d, nil
+	d.CountsChange = whole
+	return d, rows, nil
 }
 
 // ToldKnown is how a time of knowledge is told: the end of a day to the second, as the

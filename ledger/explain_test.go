@@ -93,18 +93,18 @@ func (h *history) reverse(waiting []domain.ReversalRequest) (still []domain.Reve
 func differencesAddUp(t *testing.T, l *Ledger, asOf domain.Day, since, then, known time.Time) {
 	t.Helper()
 	for _, by := range [][]projections.Dimension{{projections.ByDay}, {projections.ByGroup, projections.BySex, projections.ByVaccine}, {projections.ByDistrict, projections.ByDay, projections.ByGroup}} {
-		as := func(known time.Time) projections.CountsResult {
-			r, err := l.Counts(t.Context(), projections.CountsQuery{District: muzaffarpur, By: by, AsOf: asOf, AsKnown: known})
+		as := func(known time.Time) *projections.CountsTable {
+			r, err := l.CountsTable(t.Context(), projections.CountsQuery{District: muzaffarpur, By: by, AsOf: asOf, AsKnown: known})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return r
 		}
-		sums := func(states ...projections.CountsResult) map[string]projections.Figures {
+		sums := func(states ...*projections.CountsTable) map[string]projections.Figures {
 			sums := map[string]projections.Figures{}
 			for i, after := range states[1:] {
 				whole, rows := projections.Diff(states[i], after)
-				for _, row := range append(rows, whole) {
+				for _, row := range append(slices.Collect(rows), whole) {
 					figures := row.Figures
 					if row.Before.Plus(figures) != row.After {
 						t.Errorf("%+v and %+v are not %+v", row.Before, figures, row.After)

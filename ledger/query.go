@@ -15,9 +15,19 @@ import (
 // Counts answers the count-only view. Zero AsOf means today, zero AsKnown now.
 // It has folded everything that was acknowledged before the call.
 func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (projections.CountsResult, error) {
-	ctx, leave, err := l.enter(ctx)
+	t, err := l.CountsTable(ctx, q)
 	if err != nil {
 		return projections.CountsResult{}, err
+	}
+	return t.Result(), nil
+}
+
+// CountsTable is [Ledger.Counts] for answers with very many rows, which are made as they
+// are asked for. It holds nothing of the ledger.
+func (l *Ledger) CountsTable(ctx context.Context, q projections.CountsQuery) (*projections.CountsTable, error) {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
 	}
 	defer leave()
 	if q.AsKnown.IsZero() {
@@ -27,9 +37,9 @@ func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (project
 		q.AsOf = domain.DayOf(l.now())
 	}
 	if err := l.caughtUp(ctx, l.counts); err != nil {
-		return projections.CountsResult{}, err
+		return nil, err
 	}
-	return l.counts.Query(ctx, q, l.read)
+	return l.counts.Table(ctx, q, l.read)
 }
 
 // knownNow is when everything is known that is recorded: now, unless the clock was put

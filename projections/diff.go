@@ -1,11 +1,6 @@
 package projections
 
-import (
-	"cmp"
-	"slices"
-
-	"bahi/domain"
-)
+import "iter"
 
 // CountsChange is what one row of an answer is in another: the same question at two
 // states of knowledge. Keys are as in [CountsRow].
@@ -17,71 +12,38 @@ type CountsChange struct {
 
 // Diff compares two answers to the same question, row by row with the same keys.
 // Rows that did not change are left out; a row that only one of them has counts as
-// nothing in the other. The first value is the change of the whole.
-func Diff(before, after CountsResult) (whole CountsChange, rows []CountsChange) {
-	type pair struct{ before, after *CountsRow }
-	pairs := map[rowKey]*pair{}
-	of := func(row *CountsRow) *pair {
-		k := row.key()
-		if pairs[k] == nil {
-			pairs[k] = &pair{}
-		}
-		return pairs[k]
-	}
-	for i := range before.By {
-		of(&before.By[i]).before = &before.By[i]
-	}
-	for i := range after.By {
-		of(&after.By[i]).after = &after.By[i]
-	}
-	keys := make([]rowKey, 0, len(pairs))
-	for k := range pairs {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b rowKey) int {
-		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.district, b.district), cmp.Compare(a.group, b.group),
-			cmp.Compare(a.sex, b.sex), cmp.Compare(a.vaccine, b.vaccine))
-	})
-	rows = []CountsChange{}
-	for _, k := range keys {
-		p := pairs[k]
-		named, was, is := p.after, Figures{}, Figures{}
-		if p.before != nil {
-			named, was = p.before, p.before.Figures
-		}
-		if p.after != nil {
-			is = p.after.Figures
-		}
-		if was != is {
-			rows = append(rows, change(*named, was, is))
+// nothing in the other. The first value is the change of the whole; the rows come in
+// the order of those of the answers.
+func Diff(before, after *CountsTable) (whole CountsChange, rows iter.Seq[CountsChange]) {
+	return change(CountsRow{}, before.Head.Figures, after.Head.Figures), func(yield func(CountsChange) bool) {
+		was, is := before.read(), after.read()
+		for was.more || is.more {
+			code := is.code
+			if !is.more || was.more && was.code < is.code {
+				code = was.code
+			}
+			old, new := was.take(code), is.take(code)
+			if old != new && !yield(change(after.named(code, Figures{}), old, new)) {
+				return
+			}
 		}
 	}
-	return change(CountsRow{}, before.Figures, after.Figures), rows
+}
+
+// take returns the figures of the row of a code and goes on, when the reader stands
+// there; otherwise nothing.
+func (r *tableReader) take(code rowCode) (f Figures) {
+	if r.more && r.code == code {
+		f = *r.figures
+		r.next()
+	}
+	return f
 }
 
 func change(keys CountsRow, was, is Figures) CountsChange {
 	keys.Figures = is
 	keys.Figures.sum(was.negative())
 	return CountsChange{CountsRow: keys, Before: was, After: is}
-}
-
-func (r *CountsRow) key() (k rowKey) {
-	if r.Day != nil {
-		k.day = *r.Day
-	}
-	if r.District != nil {
-		k.district = *r.District
-	}
-	if r.Group != nil {
-		k.group = *r.Group
-	}
-	if r.Sex != nil {
-		k.sex = *r.Sex
-	}
-	if r.Vaccine != nil {
-		k.vaccine, _ = domain.ParseVaccine(*r.Vaccine) // "" is the row that counts people
-	}
-	return k
 }
 
 // Plus returns the sums of two counts' figures.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -100,19 +99,38 @@ type CountsRow struct {
 	Figures
 }
 
-// maxRows bounds an answer, which is made in memory: a difference of two such, and its
-// JSON, take some 400 MB. It is a year of the districts of India by day.
-const maxRows = 280_000
+// Query answers as [Counts.Table] does, with all rows at once.
+func (c *Counts) Query(ctx context.Context, q CountsQuery, read ReadFunc) (CountsResult, error) {
+	t, err := c.Table(ctx, q, read)
+	if err != nil {
+		return CountsResult{}, err
+	}
+	return t.Result(), nil
+}
 
-// Query answers from the cells. When AsKnown lies within a day, what was recorded
-// on that day up to AsKnown is read from the ledger with read, from the day's
-// first commit on; it costs as much as that part of the day's commits.
+// Table answers from the cells. When AsKnown lies within a day, what was recorded on
+// that day up to AsKnown is read from the ledger with read, from the day's first
+// commit on; it costs as much as that part of the day's commits. Nobody waits for
+// read, however slow it is: the view has been let go of by then, and what is read ends
+// where the view had come to.
 //
 // Errors: [ErrTooManyRows]; [ErrCorrupt]; those of read.
-func (c *Counts) Query(ctx context.Context, q CountsQuery, read ReadFunc) (CountsResult, error) {
+func (c *Counts) Table(ctx context.Context, q CountsQuery, read ReadFunc) (*CountsTable, error) {
 	if slices.Contains(q.By, ByDay) && slices.Contains(q.By, ByDayKnown) {
-		return CountsResult{}, fmt.Errorf("counts are split by day or by day-known, not by both")
+		return nil, fmt.Errorf("counts are split by day or by day-known, not by both")
 	}
+	s, err := c.summary(ctx, q)
+	if err == nil {
+		err = s.addPart(ctx, read)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tableOf(s)
+}
+
+// summary gathers what the cells answer, from one state of the view.
+func (c *Counts) summary(ctx context.Context, q CountsQuery) (*summary, error) {
 	rows := c.reading()
 	defer rows.readers.RUnlock()
 	snapshot := rows.NewSnapshot()
@@ -120,7 +138,7 @@ func (c *Counts) Query(ctx context.Context, q CountsQuery, read ReadFunc) (Count
 
 	s, err := newSummary(rows.view, snapshot, q)
 	if err != nil {
-		return CountsResult{}, err
+		return nil, err
 	}
 	prefix := []byte{keyCell}
 	if q.District != 0 {
@@ -136,15 +154,12 @@ func (c *Counts) Query(ctx context.Context, q CountsQuery, read ReadFunc) (Count
 		if cell.recorded <= s.whole {
 			s.add(cell, n)
 		}
-		return nil
+		return cmp.Or(s.full(), ctx.Err())
 	})
-	if err == nil {
-		err = s.addPart(ctx, snapshot, read)
+	if err == nil && s.whole != domain.DayOf(q.AsKnown) {
+		s.part, err = firstOf(rows.view, snapshot, domain.DayOf(q.AsKnown))
 	}
-	if err != nil {
-		return CountsResult{}, err
-	}
-	return s.result()
+	return s, err
 }
 
 // summary gathers a query's answer.
@@ -153,23 +168,16 @@ type summary struct {
 	query  CountsQuery
 	folded checkpoint
 	whole  domain.Day // the last day of recording that the cells answer
+	part   uint64     // the first commit of a day that is read from the ledger; 0 for none
 	byDay  bool
 	known  bool
 	closed map[domain.Cohort]closure
 	total  Figures
-	rows   map[rowKey]*Figures // for days: what is new on that day
-}
-
-type rowKey struct {
-	day      domain.Day
-	district domain.District
-	group    domain.Group
-	sex      domain.Sex
-	vaccine  domain.Vaccine
+	rows   gathering // for days: what is new on that day
 }
 
 func newSummary(view string, snapshot *pebble.Snapshot, q CountsQuery) (*summary, error) {
-	s := &summary{view: view, query: q, rows: map[rowKey]*Figures{}}
+	s := &summary{view: view, query: q}
 	s.known = slices.Contains(q.By, ByDayKnown)
 	s.byDay = s.known || slices.Contains(q.By, ByDay)
 	err := scan(view, snapshot, checkpointKey, func(_, value []byte) error {
@@ -187,19 +195,23 @@ func newSummary(view string, snapshot *pebble.Snapshot, q CountsQuery) (*summary
 	return s, err
 }
 
+// full tells whether the rows are too many already.
+func (s *summary) full() error {
+	if s.rows.over {
+		return ErrTooManyRows
+	}
+	return nil
+}
+
 // addPart adds what was recorded on the day of AsKnown up to then, when the cells
 // do not answer for it.
-func (s *summary) addPart(ctx context.Context, snapshot *pebble.Snapshot, read ReadFunc) error {
-	day := domain.DayOf(s.query.AsKnown)
-	if s.whole == day {
+func (s *summary) addPart(ctx context.Context, read ReadFunc) error {
+	if s.part == 0 {
 		return nil
 	}
-	first, err := firstOf(s.view, snapshot, day)
-	if err != nil || first == 0 {
-		return err
-	}
-	for commit, err := range read(ctx, first-1, s.folded.sequence) {
-		if err != nil {
+	day := domain.DayOf(s.query.AsKnown)
+	for commit, err := range read(ctx, s.part-1, s.folded.sequence) {
+		if err = cmp.Or(err, s.full()); err != nil {
 			return err
 		}
 		for _, e := range commit.Entries {
@@ -260,100 +272,22 @@ func (s *summary) row(cell dated, day domain.Day) *Figures {
 	if s.byDay && day > s.query.AsOf {
 		return nil
 	}
-	k := rowKey{}
+	var is domain.Cell
 	for _, by := range s.query.By {
 		switch by {
 		case ByDistrict:
-			k.district = cell.District
+			is.District = cell.District
 		case ByGroup:
-			k.group = cell.Group
+			is.Group = cell.Group
 		case BySex:
-			k.sex = cell.Sex
+			is.Sex = cell.Sex
 		case ByVaccine:
-			k.vaccine = cell.Vaccine
+			is.Vaccine = cell.Vaccine
 		case ByDay, ByDayKnown:
-			k.day = day
+			is.Day = day
 		}
 	}
-	row := s.rows[k]
-	if row == nil {
-		row = &Figures{}
-		s.rows[k] = row
-	}
-	return row
-}
-
-func (s *summary) result() (CountsResult, error) {
-	r := CountsResult{
-		District: s.query.District,
-		AsOf:     s.query.AsOf,
-		AsKnown:  s.query.AsKnown.In(domain.IndianStandardTime),
-		Figures:  s.total,
-		Through:  s.folded.sequence,
-	}
-	if len(s.query.By) == 0 {
-		return r, nil
-	}
-	r.By = []CountsRow{}
-	maps.DeleteFunc(s.rows, func(_ rowKey, f *Figures) bool { return *f == Figures{} })
-	if len(s.rows) == 0 {
-		return r, nil
-	}
-	first, last := domain.Day(0), domain.Day(0)
-	series := map[rowKey]*Figures{} // without the day
-	for k := range s.rows {
-		if len(series) == 0 || k.day < first {
-			first = k.day
-		}
-		k.day = 0
-		series[k] = &Figures{}
-	}
-	if s.byDay {
-		last = s.query.AsOf
-	}
-	if days := int64(last) - int64(first) + 1; days*int64(len(series)) > maxRows {
-		return CountsResult{}, ErrTooManyRows
-	}
-	keys := make([]rowKey, 0, len(series))
-	for k := range series {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b rowKey) int {
-		return cmp.Or(cmp.Compare(a.district, b.district), cmp.Compare(a.group, b.group),
-			cmp.Compare(a.sex, b.sex), cmp.Compare(a.vaccine, b.vaccine))
-	})
-	for day := first; day <= last; day++ {
-		for _, k := range keys {
-			running := series[k]
-			k.day = day
-			if new := s.rows[k]; new != nil {
-				running.sum(*new)
-			}
-			r.By = append(r.By, s.named(k, *running))
-		}
-	}
-	return r, nil
-}
-
-// named gives a row the keys that the query asks for.
-func (s *summary) named(k rowKey, f Figures) CountsRow {
-	row := CountsRow{Figures: f}
-	for _, by := range s.query.By {
-		switch by {
-		case ByDistrict:
-			row.District = &k.district
-		case ByGroup:
-			row.Group = &k.group
-		case BySex:
-			row.Sex = &k.sex
-		case ByVaccine:
-			code := k.vaccine.String()
-			row.Vaccine = &code
-		case ByDay, ByDayKnown:
-			row.Day = &k.day
-		}
-	}
-	return row
+	return s.rows.row(codeOf(is.Day, is.District, is.Group, is.Sex, is.Vaccine))
 }
 
 func (f *Figures) add(m domain.Measure, n int64) {
@@ -376,6 +310,14 @@ func (f *Figures) add(m domain.Measure, n int64) {
 		f.Dose3 += n
 	case domain.CountPrecaution:
 		f.Precaution += n
+	}
+}
+
+// columns are all figures, in the order in which they are told.
+func (f *Figures) columns() [10]*int64 {
+	return [...]*int64{
+		&f.Registered, &f.Dose1, &f.Dose2, &f.Dose3, &f.Precaution,
+		&f.Unvaccinated, &f.Partial, &f.Full, &f.Frozen, &f.PendingReversals,
 	}
 }
 

@@ -27,31 +27,21 @@ type countsInput struct {
 	AsKnown string `query:"as_known" doc:"What was recorded up to this time, or to the end of this day, which is all that analysts may ask for; by default now" example:"2021-03-04"`
 }
 
-func (s *Server) counts(ctx context.Context, in *countsInput) (projections.CountsResult, error) {
+func (s *Server) counts(ctx context.Context, in *countsInput) (table, error) {
 	q, err := in.query(exchangeOf(ctx).who)
 	if err != nil {
-		return projections.CountsResult{}, err
+		return table{}, err
 	}
 	if err := s.tabled(ctx, q); err != nil {
-		return projections.CountsResult{}, err
+		return table{}, err
 	}
-	result, err := s.ledger.Counts(ctx, q)
-	result.AsKnown = ledger.ToldKnown(result.AsKnown) // asking again with it gives the same answer
-	return result, err
-}
-
-// tabled takes a place for an answer with a row a day, until it is sent: it may have very
-// many rows, and is made in memory.
-func (s *Server) tabled(ctx context.Context, q projections.CountsQuery) error {
-	if !slices.Contains(q.By, projections.ByDay) && !slices.Contains(q.By, projections.ByDayKnown) {
-		return nil
+	t, err := s.ledger.CountsTable(ctx, q)
+	if err != nil {
+		return table{}, err
 	}
-	if !s.tables.take(ctx, s.limits.wait) {
-		return newProblem(http.StatusServiceUnavailable, codeBusy, "others are asking for counts by day; try again in a second")
-	}
-	x := exchangeOf(ctx)
-	x.ends = append(x.ends, s.tables.leave)
-	return nil
+	head := t.Head
+	head.AsKnown = ledger.ToldKnown(head.AsKnown) // asking again with it gives the same answer
+	return tableOf(head, len(q.By) > 0, t.Rows()), nil
 }
 
 func (in *countsInput) query(who access.Principal) (q projections.CountsQuery, err error) {

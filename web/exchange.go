@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"bahi/access"
@@ -21,7 +22,11 @@ type exchange struct {
 	control  *http.ResponseController
 	patience time.Duration // how long the other side may keep a write waiting
 
+	deadlines sync.Mutex // orders those of writes
+	until     time.Time  // after which nothing is written any more; zero for never
+
 	id      string
+	large   bool             // the answer may have very many rows
 	who     access.Principal // zero while nobody was recognised
 	url     *url.URL         // for the link to the next page of a list
 	attempt *attempt         // nil without an Idempotency-Key
@@ -69,7 +74,21 @@ func (x *exchange) FlushError() error {
 }
 
 func (x *exchange) extend() {
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.patience)) // only a test's recorder cannot
+	x.deadlines.Lock()
+	defer x.deadlines.Unlock()
+	deadline := time.Now().Add(x.patience)
+	if !x.until.IsZero() && x.until.Before(deadline) {
+		deadline = x.until
+	}
+	_ = x.control.SetWriteDeadline(deadline) // only a test's recorder cannot
+}
+
+// hurry leaves the answer that much time to be taken, from whatever goroutine.
+func (x *exchange) hurry(d time.Duration) {
+	x.deadlines.Lock()
+	defer x.deadlines.Unlock()
+	x.until = time.Now().Add(d)
+	_ = x.control.SetWriteDeadline(x.until)
 }
 
 // refuse answers with a problem, unless an answer has begun.

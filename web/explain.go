@@ -23,7 +23,7 @@ func (s *Server) registerExplain() {
 			"Commits and times are for operators and auditors. Others get one line for each day of recording, and as_known means the whole of its day.",
 	}, lineOf[projections.Movement], s.explain)
 
-	answer(s, huma.Operation{
+	answerTable[countsDiffInput, ledger.CountsDiff](s, huma.Operation{
 		OperationID: opCountsDiff, Method: http.MethodGet, Path: "/v1/districts/{code}/counts/diff", Tags: tags("Counts"),
 		Summary:     "What changed in a district's counts between two states of knowledge",
 		Description: "Counts as of the same day, as known since and as_known, and by how much they differ. Rows that did not change are left out.",
@@ -77,21 +77,22 @@ type countsDiffInput struct {
 	Since   string `query:"since" required:"true" doc:"The earlier state of knowledge: what was recorded up to this time, or to the end of this day" example:"2021-02-28"`
 }
 
-func (s *Server) countsDiff(ctx context.Context, in *countsDiffInput) (ledger.CountsDiff, error) {
+func (s *Server) countsDiff(ctx context.Context, in *countsDiffInput) (table, error) {
 	counts := countsInput{Code: in.Code, By: in.By, AsOf: in.AsOf, AsKnown: in.AsKnown}
 	who := exchangeOf(ctx).who
 	q, err := counts.query(who)
 	if err != nil {
-		return ledger.CountsDiff{}, err
+		return table{}, err
 	}
 	since, err := parseKnown(who, "since", in.Since)
 	if err != nil {
-		return ledger.CountsDiff{}, err
+		return table{}, err
 	}
 	if err := s.tabled(ctx, q); err != nil {
-		return ledger.CountsDiff{}, err
+		return table{}, err
 	}
-	return s.ledger.DiffCounts(ctx, q, since)
+	head, rows, err := s.ledger.DiffRows(ctx, q, since)
+	return tableOf(head, len(q.By) > 0, rows), err
 }
 
 // Explain calls tell with what moved a district's figures of one day, as

@@ -16,6 +16,7 @@ type limits struct {
 	body   time.Duration // for the whole of a body that is not a stream
 	write  time.Duration // to take a piece of the answer
 	answer time.Duration // for the ledger to answer a question
+	send   time.Duration // for the whole of a large table to be taken
 	gather time.Duration // that submissions of a stream wait for company
 	linger time.Duration // that a body is still read after an answer that did not need all of it
 	wait   time.Duration // for a place among the streams of submissions
@@ -28,9 +29,9 @@ type limits struct {
 	streams     int   // of submissions at a time
 	perToken    int   // of submissions at a time by one token
 	readings    int   // of the whole ledger at a time: replays, explanations, audits
-	perReader   int   // of them by one token
+	perReader   int   // of them, and of large tables, by one token
 	works       int   // rebuilds and verifications at a time
-	tables      int   // counts by day at a time
+	tables      int   // large tables of counts at a time
 	followers   int   // of the ledger's end at a time
 	whole       int64 // bytes of a body of submissions that is read before it is decided
 	json        int64 // bytes of a JSON body
@@ -43,6 +44,7 @@ var defaultLimits = limits{
 	body:   30 * time.Second,
 	write:  30 * time.Second,
 	answer: 2 * time.Minute,
+	send:   10 * time.Minute,
 	gather: 5 * time.Millisecond,
 	linger: 500 * time.Millisecond,
 	wait:   5 * time.Second,
@@ -57,7 +59,7 @@ var defaultLimits = limits{
 	readings:    4,
 	perReader:   2,
 	works:       4,
-	tables:      2,
+	tables:      8,
 	followers:   16,
 	whole:       256 << 10,
 	json:        64 << 10,

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"bahi/ledger"
+	"bahi/projections"
 )
 
 // register adds every route, and makes the OpenAPI document from them.
@@ -17,7 +18,7 @@ func (s *Server) register() {
 	s.api.UseMiddleware(s.authorise, s.idempotent)
 
 	s.registerSubmissions()
-	answer(s, huma.Operation{
+	answerTable[countsInput, projections.CountsResult](s, huma.Operation{
 		OperationID: opCounts, Method: http.MethodGet, Path: "/v1/districts/{code}/counts", Tags: tags("Counts"),
 		Summary: "How many are registered, vaccinated and frozen in a district",
 		Description: "The count-only view: people by their home district, doses by the district where they were given. " +

@@ -37,7 +37,8 @@ type Server struct {
 	readers   tally  // of it by tokens
 	works     places // on views, or to verify the ledger
 	followers places // of its end
-	tables    places // of counts by day
+	tables    places // of large tables of counts
+	askers    tally  // of them by tokens
 	keys      *keys
 	metrics   *measures
 	readiness readiness
