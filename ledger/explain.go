@@ -78,16 +78,27 @@ type CountsDiff struct {
 // since to what is known at q.AsKnown. Errors: ErrBadRequest when since is the later
 // one, or the counts are split by day-known; those of [Ledger.Counts].
 func (l *Ledger) DiffCounts(ctx context.Context, q projections.CountsQuery, since time.Time) (CountsDiff, error) {
-	d, rows, err := l.DiffRows(ctx, q, since)
+	d, rows, err := l.DiffTable(ctx, q, since)
 	if err == nil && len(q.By) > 0 {
 		d.By = slices.AppendSeq([]projections.CountsChange{}, rows)
 	}
 	return d, err
 }
 
-// DiffRows is [Ledger.DiffCounts] for answers with very many rows, which are made as
+// TellDiff is [Ledger.DiffCounts] for answers with very many rows: it calls head with
+// the difference without them, and row with each. Nobody waits for either. Their errors
+// end the answer and are returned.
+func (l *Ledger) TellDiff(ctx context.Context, q projections.CountsQuery, since time.Time, head func(CountsDiff) error, row func(projections.CountsChange) error) error {
+	d, rows, err := l.DiffTable(ctx, q, since)
+	if err == nil {
+		err = head(d)
+	}
+	return tell(ctx, err, rows, row)
+}
+
+// DiffTable is [Ledger.DiffCounts] for answers with very many rows, which are made as
 // they are asked for: the difference has none of them. They hold nothing of the ledger.
-func (l *Ledger) DiffRows(ctx context.Context, q projections.CountsQuery, since time.Time) (CountsDiff, iter.Seq[projections.CountsChange], error) {
+func (l *Ledger) DiffTable(ctx context.Context, q projections.CountsQuery, since time.Time) (CountsDiff, iter.Seq[projections.CountsChange], error) {
 	if slices.Contains(q.By, projections.ByDayKnown) {
 		return CountsDiff{}, nil, fmt.Errorf("%w: a difference between two states of knowledge is split by day, not by day-known", ErrBadRequest)
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -20,6 +21,30 @@ func (l *Ledger) Counts(ctx context.Context, q projections.CountsQuery) (project
 		return projections.CountsResult{}, err
 	}
 	return t.Result(), nil
+}
+
+// TellCounts is [Ledger.Counts] for answers with very many rows: it calls head with the
+// answer without them, and row with each. Nobody waits for either. Their errors end the
+// answer and are returned.
+func (l *Ledger) TellCounts(ctx context.Context, q projections.CountsQuery, head func(projections.CountsResult) error, row func(projections.CountsRow) error) error {
+	t, err := l.CountsTable(ctx, q)
+	if err != nil {
+		return err
+	}
+	return tell(ctx, head(t.Head), t.Rows(), row)
+}
+
+// tell calls row with each of rows, unless something has failed.
+func tell[R any](ctx context.Context, err error, rows iter.Seq[R], row func(R) error) error {
+	if err != nil {
+		return err
+	}
+	for r := range rows {
+		if err := cmp.Or(row(r), ctx.Err()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CountsTable is [Ledger.Counts] for answers with very many rows, which are made as they

@@ -62,11 +62,30 @@ func (c *Client) Submit(ctx context.Context, submissions []domain.Submission) ([
 }
 
 // Counts answers the count-only view, as [ledger.Ledger.Counts] does.
-func (c *Client) Counts(ctx context.Context, q projections.CountsQuery) (projections.CountsResult, error) {
-	code, query := countsPath(q)
-	return call[projections.CountsResult](ctx, c, callPatience, request{
-		method: http.MethodGet, path: "/v1/districts/" + code + "/counts", query: query,
+func (c *Client) Counts(ctx context.Context, q projections.CountsQuery) (result projections.CountsResult, err error) {
+	var rows []projections.CountsRow
+	if len(q.By) > 0 {
+		rows = []projections.CountsRow{}
+	}
+	err = c.TellCounts(ctx, q, func(head projections.CountsResult) error {
+		result = head
+		return nil
+	}, func(row projections.CountsRow) error {
+		rows = append(rows, row)
+		return nil
 	})
+	if err != nil {
+		return projections.CountsResult{}, err
+	}
+	result.By = rows
+	return result, nil
+}
+
+// TellCounts answers the count-only view row by row, as [ledger.Ledger.TellCounts] does.
+// An answer that breaks off is an error, though rows of it were told.
+func (c *Client) TellCounts(ctx context.Context, q projections.CountsQuery, head func(projections.CountsResult) error, row func(projections.CountsRow) error) error {
+	code, query := countsPath(q)
+	return tell(ctx, c, request{method: http.MethodGet, path: "/v1/districts/" + code + "/counts", query: query}, head, row)
 }
 
 // countsPath is a count query on the wire: the district in the path, and the rest.

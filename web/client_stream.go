@@ -16,11 +16,9 @@ import (
 // maxAnswerLine is the longest line of an answer that is read, in bytes.
 const maxAnswerLine = 1 << 20
 
-// follow makes a request that is answered with NDJSON, and calls each with every
-// line in turn; the line is its own until it returns. An error of each ends the
-// call and is returned. The answer's last line may be a problem: then that is the
-// error.
-func (c *Client) follow(ctx context.Context, r request, each func(line []byte) error) error {
+// listen makes a request whose answer may take long as long as it keeps coming, and calls
+// read with it.
+func (c *Client) listen(ctx context.Context, r request, read func(io.Reader) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(c.silent, func() {
@@ -32,34 +30,51 @@ func (c *Client) follow(ctx context.Context, r request, each func(line []byte) e
 		return err
 	}
 	defer response.Body.Close()
-	lines := bufio.NewScanner(heard{response.Body, func() { silence.Reset(c.silent) }})
-	lines.Buffer(make([]byte, 0, 4<<10), maxAnswerLine)
-	for lines.Scan() {
-		line := lines.Bytes()
-		if len(line) == 0 {
-			continue // nothing came for a while
+	err = read(heard{response.Body, func() { silence.Reset(c.silent) }})
+	if broken, ok := err.(brokenAnswer); ok {
+		if err = broken.error; ctx.Err() != nil {
+			err = c.failed(ctx, err)
 		}
-		if bytes.HasPrefix(line, problemPrefix) {
-			var last problemLine
-			if err := json.Unmarshal(line, &last); err != nil || last.Problem == nil {
-				return errUnreadable
+	}
+	return err
+}
+
+// brokenAnswer is what kept an answer from being read to its end, unless ctx did.
+type brokenAnswer struct{ error }
+
+// follow makes a request that is answered with NDJSON, and calls each with every
+// line in turn; the line is its own until it returns. An error of each ends the
+// call and is returned. The answer's last line may be a problem: then that is the
+// error.
+func (c *Client) follow(ctx context.Context, r request, each func(line []byte) error) error {
+	return c.listen(ctx, r, func(answer io.Reader) error {
+		lines := bufio.NewScanner(answer)
+		lines.Buffer(make([]byte, 0, 4<<10), maxAnswerLine)
+		for lines.Scan() {
+			line := lines.Bytes()
+			if len(line) == 0 {
+				continue // nothing came for a while
 			}
-			return last.Problem.asError()
+			if bytes.HasPrefix(line, problemPrefix) {
+				var last problemLine
+				if err := json.Unmarshal(line, &last); err != nil || last.Problem == nil {
+					return errUnreadable
+				}
+				return last.Problem.asError()
+			}
+			if err := each(line); err != nil {
+				return err
+			}
 		}
-		if err := each(line); err != nil {
-			return err
+		switch err := lines.Err(); {
+		case err == nil:
+			return nil
+		case errors.Is(err, bufio.ErrTooLong):
+			return errUnreadable
+		default:
+			return brokenAnswer{fmt.Errorf("the service's answer broke off: %w", err)}
 		}
-	}
-	switch err := lines.Err(); {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return c.failed(ctx, err)
-	case errors.Is(err, bufio.ErrTooLong):
-		return errUnreadable
-	default:
-		return fmt.Errorf("the service's answer broke off: %w", err)
-	}
+	})
 }
 
 // problemPrefix begins a [problemLine], and no other line.

@@ -91,7 +91,7 @@ func (s *Server) countsDiff(ctx context.Context, in *countsDiffInput) (table, er
 	if err := s.tabled(ctx, q); err != nil {
 		return table{}, err
 	}
-	head, rows, err := s.ledger.DiffRows(ctx, q, since)
+	head, rows, err := s.ledger.DiffTable(ctx, q, since)
 	return tableOf(head, len(q.By) > 0, rows), err
 }
 
@@ -114,10 +114,29 @@ func (c *Client) Explain(ctx context.Context, q projections.ExplainQuery, tell f
 }
 
 // DiffCounts answers by how much counts changed, as [ledger.Ledger.DiffCounts] does.
-func (c *Client) DiffCounts(ctx context.Context, q projections.CountsQuery, since time.Time) (ledger.CountsDiff, error) {
+func (c *Client) DiffCounts(ctx context.Context, q projections.CountsQuery, since time.Time) (diff ledger.CountsDiff, err error) {
+	var rows []projections.CountsChange
+	if len(q.By) > 0 {
+		rows = []projections.CountsChange{}
+	}
+	err = c.TellDiff(ctx, q, since, func(head ledger.CountsDiff) error {
+		diff = head
+		return nil
+	}, func(row projections.CountsChange) error {
+		rows = append(rows, row)
+		return nil
+	})
+	if err != nil {
+		return ledger.CountsDiff{}, err
+	}
+	diff.By = rows
+	return diff, nil
+}
+
+// TellDiff answers by how much counts changed row by row, as [ledger.Ledger.TellDiff]
+// does. An answer that breaks off is an error, though rows of it were told.
+func (c *Client) TellDiff(ctx context.Context, q projections.CountsQuery, since time.Time, head func(ledger.CountsDiff) error, row func(projections.CountsChange) error) error {
 	code, query := countsPath(q)
 	query.Set("since", timeText(since))
-	return call[ledger.CountsDiff](ctx, c, callPatience, request{
-		method: http.MethodGet, path: "/v1/districts/" + code + "/counts/diff", query: query,
-	})
+	return tell(ctx, c, request{method: http.MethodGet, path: "/v1/districts/" + code + "/counts/diff", query: query}, head, row)
 }

@@ -166,7 +166,10 @@ func (s *Server) readingAt(at places, hctx huma.Context, do func(context.Context
 	defer at.leave()
 	ctx, cancel := s.whileStanding(r.Context(), x.who)
 	defer cancel(nil)
-	defer context.AfterFunc(s.draining, func() { cancel(nil) })()
+	defer context.AfterFunc(s.draining, func() {
+		x.hurry(s.limits.drain / 2) // for the last line, if anybody takes it
+		cancel(nil)
+	})()
 	out := newLines(x)
 	defer out.free()
 	out.events = strings.Contains(r.Header.Get("Accept"), eventsType)

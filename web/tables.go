@@ -3,7 +3,6 @@ package web
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -32,32 +31,17 @@ func tableOf[H, R any](head H, split bool, rows iter.Seq[R]) table {
 	}}
 }
 
-// write writes the same bytes as one value would be.
-func (t table) write(w *bufio.Writer) error {
-	head, err := json.Marshal(t.head)
-	if err != nil {
+func (t table) write(w io.Writer) error {
+	out := projections.NewTableWriter(w)
+	if err := out.Head(t.head, t.split); err != nil {
 		return err
 	}
-	if !t.split {
-		_, err = w.Write(append(head, '\n'))
-		return err
-	}
-	_, _ = w.Write(head[:len(head)-1]) // an error stays with the writer
-	_, _ = w.WriteString(`,"by":[`)
-	separator := ""
 	for row := range t.rows {
-		b, err := json.Marshal(row)
-		if err != nil {
+		if err := out.Row(row); err != nil {
 			return err
 		}
-		_, _ = w.WriteString(separator)
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-		separator = ","
 	}
-	_, err = w.WriteString("]}\n")
-	return err
+	return out.End()
 }
 
 // answerTable is answer for a table, of the type that O documents. What can be refused
@@ -131,7 +115,9 @@ func (s *Server) bounded(ctx context.Context, x *exchange) (context.Context, fun
 	ctx, cancel := context.WithTimeoutCause(ctx, s.limits.send, slow)
 	ctx, leave := s.whileStanding(ctx, x.who)
 	calm := context.AfterFunc(s.draining, func() { x.hurry(s.limits.drain / 2) })
+	spare := context.AfterFunc(ctx, func() { x.hurry(0) }) // a write may be waiting for whoever takes nothing
 	return ctx, func() {
+		spare()
 		calm()
 		leave(nil)
 		cancel()
