@@ -86,12 +86,16 @@ func (e *BundleError) Error() string {
 	return "the ledger could not take in the bundle: " + string(e.Code)
 }
 
+// dialTimeout is how long a connection may take until the centre has signed in: its
+// link may be poor.
+const dialTimeout = 20 * time.Second
+
 // Dial connects to the NATS server at url, such as nats://127.0.0.1:4222.
 func Dial(url string, options ClientOptions) (*Client, error) {
 	if options.InboxPrefix == "" {
 		options.InboxPrefix = "_INBOX"
 	}
-	natsOptions := []nats.Option{nats.Name("bahi centre"), nats.CustomInboxPrefix(options.InboxPrefix), nats.MaxReconnects(-1)}
+	natsOptions := []nats.Option{nats.Name("bahi centre"), nats.CustomInboxPrefix(options.InboxPrefix), nats.MaxReconnects(-1), nats.Timeout(dialTimeout)}
 	if options.Seed != "" {
 		nkey, err := nats.NkeyOptionFromSeed(options.Seed)
 		if err != nil {

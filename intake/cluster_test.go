@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -21,14 +20,7 @@ import (
 func TestDoorOnReplicas(t *testing.T) {
 	t.Parallel()
 	url := natstest.Cluster(t)
-	dial := func() *nats.Conn {
-		conn, err := nats.Connect(url, nats.MaxReconnects(-1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(conn.Close)
-		return conn
-	}
+	dial := func() *nats.Conn { return natstest.Connect(t, url, nats.MaxReconnects(-1)) }
 	keys, err := vault.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
@@ -37,18 +29,18 @@ func TestDoorOnReplicas(t *testing.T) {
 	var refuses atomic.Bool
 	refuses.Store(true)
 	m, h := &memory{}, &house{}
-	d, err := OpenDoor(t.Context(), Config{Conn: dial(), Replicas: 3, Keys: keys, Submit: m.refusing(&refuses), Custody: h.custody})
+	d, err := OpenDoor(natstest.Context(t), Config{Conn: dial(), Replicas: 3, Keys: keys, Submit: m.refusing(&refuses), Custody: h.custody})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.pace = brisk
 	d.serving(t)
 	for _, name := range []string{streamIntake, streamQuarantine, streamVerdicts} {
-		if s, err := d.js.Stream(t.Context(), name); err != nil || s.CachedInfo().Config.Replicas != 3 {
+		if s, err := d.js.Stream(natstest.Context(t), name); err != nil || s.CachedInfo().Config.Replicas != 3 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	c, err := NewClient(dial(), ClientOptions{IntakeKey: keys.IntakePublicKey(), Receipt: 20 * time.Second})
+	c, err := NewClient(dial(), ClientOptions{IntakeKey: keys.IntakePublicKey(), Receipt: natstest.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +69,7 @@ func TestDoorOnReplicas(t *testing.T) {
 	refuses.Store(false)
 	for _, is := range items {
 		group.Go(func() {
-			if r, err := d.quarantine.Retry(t.Context(), is.ID, 0); err != nil || r.Accepted != 1 {
+			if r, err := d.quarantine.Retry(natstest.Context(t), is.ID, 0); err != nil || r.Accepted != 1 {
 				t.Errorf("%+v, %v", r, err)
 			}
 		})

@@ -17,6 +17,7 @@ import (
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/formats"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -50,7 +51,7 @@ func openTestDoor(t *testing.T, l *ledger.Ledger) *Door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := OpenDoor(t.Context(), config)
+	d, err := OpenDoor(natstest.Context(t), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func publishSealed(t *testing.T, js jetstream.JetStream, keys *vault.Vault, subj
 	}
 	msg := nats.NewMsg(subject)
 	msg.Data = sealed
-	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+	if _, err := js.PublishMsg(natstest.Context(t), msg); err != nil {
 		t.Fatal(err)
 	}
 	return published{subject, sealed}
@@ -87,12 +88,12 @@ func poisonOf(r domain.Registration) []byte {
 
 func messages(t *testing.T, js jetstream.JetStream, stream string) (all []*jetstream.RawStreamMsg) {
 	t.Helper()
-	s, err := js.Stream(t.Context(), stream)
+	s, err := js.Stream(natstest.Context(t), stream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for next := uint64(1); ; {
-		m, err := s.GetMsg(t.Context(), next, jetstream.WithGetMsgSubject(">"))
+		m, err := s.GetMsg(natstest.Context(t), next, jetstream.WithGetMsgSubject(">"))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return all
 		}
@@ -122,12 +123,12 @@ func freezeOf(district domain.District) domain.Freeze {
 // sealedIn collects what lies in quarantine, as who copies the stream would.
 func sealedIn(t *testing.T, q *Quarantine) (all []stored) {
 	t.Helper()
-	page, err := q.List(t.Context(), QuarantineQuery{})
+	page, err := q.List(natstest.Context(t), QuarantineQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, item := range page.Items {
-		s, err := q.find(t.Context(), item.ID)
+		s, err := q.find(natstest.Context(t), item.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +259,7 @@ func TestFreezeEndsWhatCentresPublished(t *testing.T) {
 
 	// The other district's quarantine stays as it was.
 	for _, s := range copies {
-		is, err := door.quarantine.find(t.Context(), s.ID)
+		is, err := door.quarantine.find(natstest.Context(t), s.ID)
 		if gone := errors.Is(err, ledger.ErrNotFound); gone != (s.District == 208) || !gone && !bytes.Equal(is.content, s.content) {
 			t.Errorf("%s: %v", s.subject(), err)
 		}
@@ -308,13 +309,13 @@ func TestEndingIsResumed(t *testing.T) {
 	type cut func(t *testing.T, e *ending, s streams, order domain.FreezeOrdered)
 	rotated := func(t *testing.T, e *ending, s streams, _ domain.FreezeOrdered) {
 		t.Helper()
-		if err := e.rotate(t.Context(), s); err != nil {
+		if err := e.rotate(natstest.Context(t), s); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ended := func(t *testing.T, e *ending, s streams, order domain.FreezeOrdered) {
 		rotated(t, e, s, order)
-		if _, err := e.endIntake(t.Context(), s, order); err != nil {
+		if _, err := e.endIntake(natstest.Context(t), s, order); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -333,13 +334,13 @@ func TestEndingIsResumed(t *testing.T) {
 		{"quarantine key destroyed", func(t *testing.T, e *ending, s streams, order domain.FreezeOrdered) {
 			ended(t, e, s, order)
 			s.quarantine = forgetful{s.quarantine}
-			if _, err := e.endQuarantine(t.Context(), s, order); err == nil {
+			if _, err := e.endQuarantine(natstest.Context(t), s, order); err == nil {
 				t.Fatal("the cut did not happen")
 			}
 		}},
 		{"all but acknowledged", func(t *testing.T, e *ending, s streams, order domain.FreezeOrdered) {
 			ended(t, e, s, order)
-			if _, err := e.endQuarantine(t.Context(), s, order); err != nil {
+			if _, err := e.endQuarantine(natstest.Context(t), s, order); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -360,16 +361,16 @@ func TestEndingIsResumed(t *testing.T) {
 			order := domain.FreezeOrdered{Freeze: domain.UUID{7}, District: 208}
 			var s streams
 			var err error
-			if s.intake, err = streamOf(t.Context(), door.js, streamIntake); err != nil {
+			if s.intake, err = streamOf(natstest.Context(t), door.js, streamIntake); err != nil {
 				t.Fatal(err)
 			}
-			if s.quarantine, err = streamOf(t.Context(), door.js, streamQuarantine); err != nil {
+			if s.quarantine, err = streamOf(natstest.Context(t), door.js, streamQuarantine); err != nil {
 				t.Fatal(err)
 			}
 			step.cut(t, &ending{connect: h.store.Connect, keys: h.keys, waited: map[domain.UUID]int64{}}, s, order)
 
 			for _, holder := range Holders(h.store.Connect, h.keys) {
-				if _, err := holder.Purge(t.Context(), order); err != nil {
+				if _, err := holder.Purge(natstest.Context(t), order); err != nil {
 					t.Fatalf("%s: %v", holder.Name, err)
 				}
 			}
@@ -412,12 +413,12 @@ func TestEndingWithoutADoor(t *testing.T) {
 	key := h.keys.IntakePublicKey()
 	for _, doors := range []string{"none", "unused"} {
 		if doors == "unused" {
-			if err := openStreams(t.Context(), h.inside(t), 1); err != nil {
+			if err := openStreams(natstest.Context(t), h.inside(t), 1); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, holder := range Holders(h.store.Connect, h.keys) {
-			if rows, err := holder.Purge(t.Context(), domain.FreezeOrdered{District: 208}); rows != 0 || err != nil {
+			if rows, err := holder.Purge(natstest.Context(t), domain.FreezeOrdered{District: 208}); rows != 0 || err != nil {
 				t.Errorf("%s, door %s: %d, %v", holder.Name, doors, rows, err)
 			}
 		}

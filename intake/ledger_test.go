@@ -12,6 +12,7 @@ import (
 
 	"bahi/domain"
 	"bahi/formats"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -77,7 +78,7 @@ func TestThroughTheDoorIntoALedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, err := OpenDoor(t.Context(), config)
+	door, err := OpenDoor(natstest.Context(t), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestThroughTheDoorIntoALedger(t *testing.T) {
 		answered <- answer{verdicts, err}
 	}()
 	waiting := func() uint64 {
-		s, err := door.js.Stream(t.Context(), streamIntake)
+		s, err := door.js.Stream(natstest.Context(t), streamIntake)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/formats"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -43,7 +44,7 @@ func openGuarded(t *testing.T, dir string) guarded {
 		t.Fatal(err)
 	}
 	config.Access = who
-	d, err := OpenDoor(t.Context(), config)
+	d, err := OpenDoor(natstest.Context(t), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func openGuarded(t *testing.T, dir string) guarded {
 func (g guarded) dial(t *testing.T, centre, seed string) *Client {
 	t.Helper()
 	c, err := Dial("nats://"+g.ledger.Store().Address(), ClientOptions{
-		IntakeKey: g.ledger.Vault().IntakePublicKey(), Seed: seed, InboxPrefix: InboxPrefix(208, centre),
+		IntakeKey: g.ledger.Vault().IntakePublicKey(), Receipt: natstest.Patience, Seed: seed, InboxPrefix: InboxPrefix(208, centre),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +174,7 @@ func TestCentreThatProbesIsLocked(t *testing.T) {
 	wantLocked(c, &again)
 	wantLocked(c, &gone)
 	eventually(t, "nothing of it waits", func() bool {
-		n, err := countOn(t.Context(), g.intake, "intake.>")
+		n, err := countOn(natstest.Context(t), g.intake, "intake.>")
 		return err == nil && n == 0
 	})
 	if v := publish(g.dial(t, "208002", seeds["208002"]), "208002", person(41, "208002")); v[1].Outcome != domain.Accepted {
@@ -198,7 +199,7 @@ func TestCentreThatProbesIsLocked(t *testing.T) {
 	wantLocked(c, &again)
 	lying := func(of BundleCode) (items []Quarantined) {
 		t.Helper()
-		page, err := g.quarantine.List(t.Context(), QuarantineQuery{Centre: code})
+		page, err := g.quarantine.List(natstest.Context(t), QuarantineQuery{Centre: code})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +224,7 @@ func TestCentreThatProbesIsLocked(t *testing.T) {
 		t.Fatalf("unlocked: %+v, %v", v, err)
 	}
 	for i, want := range []QuarantineRetried{{Duplicate: 2}, {Accepted: 2}} {
-		if r, err := g.quarantine.Retry(t.Context(), items[i].ID, 0); err != nil || r.Duplicate != want.Duplicate || r.Accepted != want.Accepted || r.Rows != 0 {
+		if r, err := g.quarantine.Retry(natstest.Context(t), items[i].ID, 0); err != nil || r.Duplicate != want.Duplicate || r.Accepted != want.Accepted || r.Rows != 0 {
 			t.Errorf("tried again: %+v, %v", r, err)
 		}
 	}
@@ -264,10 +265,10 @@ func TestDecidedBeforeTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.publish(t.Context(), &b, inbox); err != nil {
+	if err := c.publish(natstest.Context(t), &b, inbox); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := answers.NextMsgWithContext(t.Context())
+	answer, err := answers.NextMsgWithContext(natstest.Context(t))
 	if err != nil || answer.Header.Get(HeaderCode) != string(BundleLocked) {
 		t.Fatalf("again it is answered %+v, %v", answer, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/internal/natstest"
 )
 
 // TestConformance holds subscriber and publisher to Watermill's own suite, on a
@@ -19,7 +21,7 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+	if _, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{
 		Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 	}); err != nil {
 		t.Fatal(err)

@@ -1,12 +1,13 @@
 package intake
 
 import (
-	"bahi/internal/natstest"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"bahi/internal/natstest"
 )
 
 // startServer starts a NATS server with JetStream in a directory of the test's.
@@ -17,10 +18,5 @@ func startServer(t testing.TB) *server.Server {
 
 func connect(t testing.TB, s *server.Server) *nats.Conn {
 	t.Helper()
-	conn, err := nats.Connect(s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	return conn
+	return natstest.Connect(t, s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bahi/domain"
+	"bahi/internal/natstest"
 	"bahi/vault"
 )
 
@@ -29,10 +30,10 @@ func TestShares(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := arrival{from: from, bundle: domain.UUID{1, byte(n >> 8), byte(n)}, named: true, since: time.Now()}
-		if err := q.filePoison(t.Context(), a, BundleOtherKey, sealed); err != nil {
+		if err := q.filePoison(natstest.Context(t), a, BundleOtherKey, sealed); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.keepVerdicts(t.Context(), a, make([]byte, 1<<20-1000), ""); err != nil {
+		if err := d.keepVerdicts(natstest.Context(t), a, make([]byte, 1<<20-1000), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -55,11 +56,11 @@ func TestShares(t *testing.T) {
 	if kept := of(flooder); len(kept) != quarantineSealedPerCentre || kept[len(kept)-1].Bundle != newest.String() {
 		t.Errorf("of the flood %d are kept, want the newest %d", len(kept), quarantineSealedPerCentre)
 	}
-	if n, err := countOn(t.Context(), d.verdicts, "verdict."+flooder.tokens()+".*"); err != nil || n != 64 {
+	if n, err := countOn(natstest.Context(t), d.verdicts, "verdict."+flooder.tokens()+".*"); err != nil || n != 64 {
 		t.Errorf("of the flood %d verdicts are kept, %v", n, err)
 	}
 	for _, from := range others {
-		n, err := countOn(t.Context(), d.verdicts, "verdict."+from.tokens()+".*")
+		n, err := countOn(natstest.Context(t), d.verdicts, "verdict."+from.tokens()+".*")
 		if kept := of(from); len(kept) != 1 || err != nil || n != 1 {
 			t.Errorf("of %v %d items and %d verdicts are kept, %v", from, len(kept), n, err)
 		}
@@ -67,7 +68,7 @@ func TestShares(t *testing.T) {
 
 	// Of a great bundle that does not open there is the code and nothing more.
 	poison(sender{208, "great"}, 0, quarantineSealedBytes)
-	s, err := q.find(t.Context(), of(sender{208, "great"})[0].ID)
+	s, err := q.find(natstest.Context(t), of(sender{208, "great"})[0].ID)
 	if err != nil || len(s.content) > 0 || s.Code != BundleOtherKey {
 		t.Errorf("%+v, %v", s.Quarantined, err)
 	}
@@ -86,7 +87,7 @@ func TestWaitingIsShared(t *testing.T) {
 	for range maxBundlesPerCentre {
 		c.put(t, "intake.208.208001", "", []byte("x"))
 	}
-	if _, err := c.js.Publish(t.Context(), "intake.208.208001", []byte("x")); err == nil {
+	if _, err := c.js.Publish(natstest.Context(t), "intake.208.208001", []byte("x")); err == nil {
 		t.Error("one more is received")
 	}
 	c.put(t, "intake.208.208002", "", []byte("x"))

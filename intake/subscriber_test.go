@@ -2,7 +2,6 @@ package intake
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,7 +20,7 @@ import (
 // again: every message arrives, in order, but for repetitions.
 func TestServerRestart(t *testing.T) {
 	t.Parallel()
-	store, port := t.TempDir(), server.RANDOM_PORT
+	store, port := t.TempDir(), natstest.Ports(t, 1)[0]
 	start := func() *server.Server {
 		return natstest.Start(t, &server.Options{Port: port, JetStream: true, StoreDir: store})
 	}
@@ -31,7 +30,7 @@ func TestServerRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
+	if _, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
 		t.Fatal(err)
 	}
 	pub, err := NewPublisher(conn)
@@ -56,7 +55,6 @@ func TestServerRestart(t *testing.T) {
 			}
 		}
 	}()
-	port = s.Addr().(*net.TCPAddr).Port
 	for next := 0; next < n; {
 		select {
 		case m := <-incoming:
@@ -73,7 +71,7 @@ func TestServerRestart(t *testing.T) {
 				natstest.Stop(s)
 				s = start()
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(natstest.Patience):
 			t.Fatalf("no message %d", next)
 		}
 	}
@@ -113,16 +111,16 @@ func TestNobodyForJetStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
+	if _, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.Publish(t.Context(), "test.one", []byte("x")); err != nil {
+	if _, err := js.Publish(natstest.Context(t), "test.one", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case m := <-incoming:
 		m.Ack()
-	case <-time.After(30 * time.Second):
+	case <-time.After(natstest.Patience):
 		t.Error("the subscription was not taken up")
 	}
 }
@@ -137,14 +135,14 @@ func TestRepeatedHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
+	if _, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
 		t.Fatal(err)
 	}
 	msg := nats.NewMsg("test.one")
 	msg.Header.Add("Bahi-Reply", "first")
 	msg.Header.Add("Bahi-Reply", "second")
 	msg.Header.Set(headerUUID, "Kanariya Kumari")
-	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+	if _, err := js.PublishMsg(natstest.Context(t), msg); err != nil {
 		t.Fatal(err)
 	}
 	sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST"})
@@ -159,7 +157,7 @@ func TestRepeatedHeader(t *testing.T) {
 	if m.Metadata.Get("Bahi-Reply") != "first" || m.UUID != "TEST-1" {
 		t.Errorf("metadata %v, name %s", m.Metadata, m.UUID)
 	}
-	if o, ok := OriginOf(m.Context()); !ok || o != (Origin{Subject: "test.one", Sequence: 1, Delivered: 1, Stored: o.Stored}) || time.Since(o.Stored) > time.Minute {
+	if o, ok := OriginOf(m.Context()); !ok || o != (Origin{Subject: "test.one", Sequence: 1, Delivered: 1, Stored: o.Stored}) || time.Since(o.Stored) > natstest.Patience {
 		t.Errorf("origin %+v", o)
 	}
 	m.Ack()
@@ -181,7 +179,7 @@ func TestConsumerTakenAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy})
+	stream, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,16 +192,16 @@ func TestConsumerTakenAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.DeleteConsumer(t.Context(), durableName("test.one")); err != nil {
+	if err := stream.DeleteConsumer(natstest.Context(t), durableName("test.one")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.Publish(t.Context(), "test.one", []byte("x")); err != nil {
+	if _, err := js.Publish(natstest.Context(t), "test.one", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case m := <-incoming:
 		m.Ack()
-	case <-time.After(20 * time.Second):
+	case <-time.After(natstest.Patience):
 		t.Error("the subscriber did not go on")
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"bahi/domain"
 	"bahi/formats"
+	"bahi/internal/natstest"
 	"bahi/vault"
 )
 
@@ -40,7 +41,7 @@ func TestVerdictsAfterTheAskerDied(t *testing.T) {
 	kept := b.Replies.Bytes()
 	first.Close()
 
-	second := h.centre(t, ClientOptions{Verdicts: 4 * time.Second})
+	second := h.centre(t, ClientOptions{})
 	again := SealedBundle{ID: b.ID, District: 208, Centre: "208001", Sealed: b.Sealed, Sent: true}
 	if again.Replies, err = vault.ParseReplyOpener(kept); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func TestVerdictsAfterTheAskerDied(t *testing.T) {
 	if verdicts, err = second.Verdicts(t.Context(), again); err != nil || verdicts[0].Outcome != domain.Accepted {
 		t.Errorf("asked again: %v, %v", verdicts, err)
 	}
-	if info, err := d.intake.Info(t.Context()); err != nil || info.State.LastSeq != 1 {
+	if info, err := d.intake.Info(natstest.Context(t)); err != nil || info.State.LastSeq != 1 {
 		t.Errorf("it was sent %d times", info.State.LastSeq)
 	}
 
@@ -68,12 +69,12 @@ func TestVerdictsAfterTheAskerDied(t *testing.T) {
 	if _, err := second.Verdicts(t.Context(), other); !errors.Is(err, ErrUnknownBundle) {
 		t.Errorf("with another key: %v", err)
 	}
-	neighbour := h.centreOf(t, sender{208, "208002"}, ClientOptions{Receipt: 200 * time.Millisecond})
+	neighbour := h.centreOf(t, sender{208, "208002"}, ClientOptions{})
 	again.Centre = "208002"
 	if _, err := neighbour.Verdicts(t.Context(), again); !errors.Is(err, ErrUnknownBundle) {
 		t.Errorf("another centre: %v", err)
 	}
-	again.Centre = "208001"
+	again.Centre, neighbour.options.Receipt = "208001", 200*time.Millisecond
 	if _, err := neighbour.Verdicts(t.Context(), again); !errors.Is(err, context.DeadlineExceeded) && err == nil {
 		t.Errorf("another centre, on the first one's subject: %v", err)
 	}
@@ -107,11 +108,12 @@ func TestPublishedAgain(t *testing.T) {
 		}
 	}
 	away.Store(false)
+	c.options.Verdicts = natstest.Patience
 	eventually(t, "it is answered", func() bool {
 		v, err := publish()
 		return err == nil && v[0].Outcome == domain.Accepted
 	})
-	if info, err := d.intake.Info(t.Context()); err != nil || info.State.LastSeq != 1 {
+	if info, err := d.intake.Info(natstest.Context(t)); err != nil || info.State.LastSeq != 1 {
 		t.Errorf("it was sent %d times", info.State.LastSeq)
 	}
 	// Now the client knows nothing of it any more; it is decided again, to the same.
@@ -188,12 +190,13 @@ func TestBacklog(t *testing.T) {
 		}
 	})
 	waiting := func() Backlog {
-		b, err := Waiting(t.Context(), d.config.Conn)
+		b, err := Waiting(natstest.Context(t), d.config.Conn)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
+	begun := time.Now().Add(-time.Second)
 	if b := waiting(); b.Bundles != 0 || len(b.Centres) != 0 || !b.Oldest.IsZero() {
 		t.Errorf("nothing waits: %+v", b)
 	}
@@ -204,7 +207,7 @@ func TestBacklog(t *testing.T) {
 	}
 	publishSealed(t, c.js, h.keys, "intake.208.c-7", formats.AppendSubmission(nil, doseAt(200, "c-7")))
 	b := waiting()
-	if b.Bundles != mostCentres+6 || len(b.Centres) != mostCentres || b.Others != 5 || b.Centres[0] != (CentreWaits{208, "c-7", 2}) || time.Since(b.Oldest) > time.Minute {
+	if b.Bundles != mostCentres+6 || len(b.Centres) != mostCentres || b.Others != 5 || b.Centres[0] != (CentreWaits{208, "c-7", 2}) || b.Oldest.Before(begun) {
 		t.Errorf("%d of %d centres and %d others wait, first %+v", b.Bundles, len(b.Centres), b.Others, b.Centres[0])
 	}
 	d.pace.stuck = 0
