@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,15 +55,10 @@ can change a figure.`,
 					}
 					return p.writeEvidence("", note)
 				}
-				result, err := d.Counts(c.Context(), q)
-				if err != nil {
-					return err
-				}
 				if p.json {
-					result.AsKnown = ledger.ToldKnown(result.AsKnown)
-					return p.print(result)
+					return p.tellCounts(c.Context(), d, q)
 				}
-				return p.printCounts(result, q.By)
+				return p.printCounts(c.Context(), d, q)
 			})
 		},
 	}
@@ -139,33 +137,93 @@ func parseLast(s string) (time.Time, error) {
 	return t, err
 }
 
+// tellCounts writes counts as JSON, each row as it comes.
+func (p *program) tellCounts(ctx context.Context, d door, q projections.CountsQuery) error {
+	return p.printTable(func(out *projections.TableWriter) error {
+		return d.TellCounts(ctx, q, func(head projections.CountsResult) error {
+			head.AsKnown = ledger.ToldKnown(head.AsKnown)
+			return out.Head(head, len(q.By) > 0)
+		}, func(row projections.CountsRow) error { return out.Row(row) })
+	})
+}
+
+// printTable writes the JSON of a table. What fails leaves it without its end.
+func (p *program) printTable(tell func(*projections.TableWriter) error) error {
+	buffered := bufio.NewWriter(p.stdout)
+	out := projections.NewTableWriter(buffered)
+	if err := tell(out); err != nil {
+		return err
+	}
+	if err := out.End(); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
 // printCounts writes a table for people.
-func (p *program) printCounts(r projections.CountsResult, by []projections.Dimension) error {
-	fmt.Fprintf(p.stdout, "%s (%d), as of %s, as known %s\n\n", domain.DistrictName(r.District), r.District, r.AsOf, r.AsKnown.In(domain.IndianStandardTime).Format("2006-01-02 15:04"))
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, d := range by {
-		fmt.Fprintf(w, "%s\t", d)
+func (p *program) printCounts(ctx context.Context, d door, q projections.CountsQuery) error {
+	var is projections.CountsResult
+	var table columns
+	names := make([]string, 0, len(q.By)+10)
+	for _, by := range q.By {
+		names = append(names, by.String())
 	}
-	fmt.Fprint(w, "registered\tdose 1\tdose 2\tdose 3\tprecaution\tunvaccinated\tpartial\tfull\tfrozen\tpending reversals\t\n")
-	row := func(keys []string, f projections.Figures) {
-		for _, k := range keys {
-			fmt.Fprintf(w, "%s\t", k)
-		}
+	table.line(append(names, "registered", "dose 1", "dose 2", "dose 3", "precaution", "unvaccinated", "partial", "full", "frozen", "pending reversals"))
+	line := func(keys []string, f projections.Figures) {
 		for _, n := range []int64{f.Registered, f.Dose1, f.Dose2, f.Dose3, f.Precaution, f.Unvaccinated, f.Partial, f.Full, f.Frozen, f.PendingReversals} {
-			fmt.Fprintf(w, "%s\t", grouped(n))
+			keys = append(keys, grouped(n))
 		}
-		fmt.Fprintln(w)
+		table.line(keys)
 	}
-	for _, b := range r.By {
-		row(rowKeys(b, by), b.Figures)
+	err := d.TellCounts(ctx, q, func(head projections.CountsResult) error {
+		is = head
+		return nil
+	}, func(row projections.CountsRow) error {
+		line(rowKeys(row, q.By), row.Figures)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	// Rows of days are cumulative: the last one is the whole.
-	if !slices.Contains(by, projections.ByDay) && !slices.Contains(by, projections.ByDayKnown) {
-		whole := make([]string, len(by))
-		if len(by) > 0 {
+	if !slices.Contains(q.By, projections.ByDay) && !slices.Contains(q.By, projections.ByDayKnown) {
+		whole := make([]string, len(q.By))
+		if len(whole) > 0 {
 			whole[0] = "all"
 		}
-		row(whole, r.Figures)
+		line(whole, is.Figures)
+	}
+	fmt.Fprintf(p.stdout, "%s (%d), as of %s, as known %s\n\n", domain.DistrictName(is.District), is.District, is.AsOf, is.AsKnown.In(domain.IndianStandardTime).Format("2006-01-02 15:04"))
+	return table.write(p.stdout)
+}
+
+// columns are lines of cells, aligned to the right once all are there. It keeps their
+// text and nothing else: there may be very many.
+type columns struct {
+	text   []byte // cells end with a tab, lines with a newline
+	widths []int
+}
+
+func (c *columns) line(cells []string) {
+	if c.widths == nil {
+		c.widths = make([]int, len(cells))
+	}
+	for i, cell := range cells {
+		c.widths[i] = max(c.widths[i], 2+len(cell))
+		c.text = append(append(c.text, cell...), '\t')
+	}
+	c.text = append(c.text, '\n')
+}
+
+func (c *columns) write(to io.Writer) error {
+	w := bufio.NewWriter(to)
+	for line := range bytes.Lines(c.text) {
+		for _, width := range c.widths {
+			var cell []byte
+			cell, line, _ = bytes.Cut(line, []byte{'\t'})
+			fmt.Fprintf(w, "%*s", width, cell)
+		}
+		_ = w.WriteByte('\n') // an error stays with the writer
 	}
 	return w.Flush()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bahi/domain"
+	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
 )
@@ -59,62 +61,105 @@ func (p *program) diff(ctx context.Context, d door, since time.Time, after proje
 	if !after.AsKnown.IsZero() && after.AsKnown.Before(since) {
 		return usage("--since is later than --as-known")
 	}
-	diff, err := d.DiffCounts(ctx, after, since)
+	if p.json {
+		return p.printTable(func(out *projections.TableWriter) error {
+			return d.TellDiff(ctx, after, since, func(head ledger.CountsDiff) error {
+				return out.Head(head, len(after.By) > 0)
+			}, func(row projections.CountsChange) error { return out.Row(row) })
+		})
+	}
+	w := bufio.NewWriter(p.stdout)
+	lines := changeLines{by: after.By, write: func(line string) { fmt.Fprintln(w, line) }}
+	var diff ledger.CountsDiff
+	err := d.TellDiff(ctx, after, since, func(head ledger.CountsDiff) error {
+		const layout = "2006-01-02 15:04"
+		diff, lines.asOf = head, head.AsOf
+		fmt.Fprintf(w, "%s (%d), as of %s, as known %s and %s\n\n", domain.DistrictName(diff.District), diff.District, diff.AsOf,
+			diff.Since.In(domain.IndianStandardTime).Format(layout), diff.AsKnown.In(domain.IndianStandardTime).Format(layout))
+		return nil
+	}, func(row projections.CountsChange) error {
+		lines.add(row)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	if p.json {
-		return p.print(diff)
-	}
-	const layout = "2006-01-02 15:04"
-	fmt.Fprintf(p.stdout, "%s (%d), as of %s, as known %s and %s\n\n", domain.DistrictName(diff.District), diff.District, diff.AsOf,
-		diff.Since.In(domain.IndianStandardTime).Format(layout), diff.AsKnown.In(domain.IndianStandardTime).Format(layout))
-	for _, line := range changes(diff.By, after.By, diff.AsOf) {
-		fmt.Fprintln(p.stdout, line)
-	}
-	_, err = fmt.Fprintf(p.stdout, "all: %s\n", moved(diff.Figures))
-	return err
+	lines.end()
+	fmt.Fprintf(w, "all: %s\n", moved(diff.Figures))
+	return w.Flush()
 }
 
-// changes writes rows down. Those of days are cumulative, and mostly change by the same
-// as the day before: only the first of those is written, and the day from which on
-// nothing is changed any more.
-func changes(rows []projections.CountsChange, by []projections.Dimension, asOf domain.Day) []string {
-	type dated struct {
-		day  domain.Day
-		line string
+// changeLines writes rows down as they come. Those of days are cumulative, and mostly
+// change by the same as the day before: only the first of those is written, and the day
+// from which on nothing is changed any more.
+type changeLines struct {
+	by     []projections.Dimension
+	asOf   domain.Day
+	write  func(line string)
+	today  []projections.CountsChange // the rows of a day, which are not all there yet
+	before []projections.CountsChange // those of the last day before that has any
+}
+
+func (c *changeLines) add(row projections.CountsChange) {
+	if row.Day == nil {
+		c.say(row.CountsRow, row.Figures)
+		return
 	}
-	var lines []dated
-	write := func(row projections.CountsRow, f projections.Figures) {
-		keys := slices.DeleteFunc(rowKeys(row, by), func(k string) bool { return k == "" })
-		l := dated{line: fmt.Sprintf("%s: %s", strings.Join(keys, " "), moved(f))}
-		if row.Day != nil {
-			l.day = *row.Day
+	if len(c.today) > 0 && *c.today[0].Day != *row.Day {
+		c.nextDay(*row.Day)
+	}
+	c.today = append(c.today, row)
+}
+
+func (c *changeLines) end() {
+	if len(c.today) > 0 {
+		c.nextDay(c.asOf + 1)
+	}
+}
+
+// nextDay writes the lines of a day that is over. The next that has rows is known.
+func (c *changeLines) nextDay(next domain.Day) {
+	day := *c.today[0].Day
+	was := map[string]projections.Figures{}
+	if len(c.before) > 0 && *c.before[0].Day == day-1 {
+		for _, row := range c.before {
+			was[c.key(row)] = row.Figures
 		}
-		lines = append(lines, l)
 	}
-	on := func(row projections.CountsRow, day domain.Day) projections.CountsRow { row.Day = &day; return row }
-	changed := map[string]projections.Figures{}
-	for _, row := range rows {
-		changed[fmt.Sprint(rowKeys(row.CountsRow, by))] = row.Figures
+	is := map[string]bool{}
+	for _, row := range c.today {
+		is[c.key(row)] = true
 	}
-	for _, row := range rows {
-		if row.Day == nil {
-			write(row.CountsRow, row.Figures)
-			continue
-		}
-		before, next := on(row.CountsRow, *row.Day-1), on(row.CountsRow, *row.Day+1)
-		if changed[fmt.Sprint(rowKeys(before, by))] != row.Figures {
-			write(row.CountsRow, row.Figures)
-		}
-		if changed[fmt.Sprint(rowKeys(next, by))] == (projections.Figures{}) && *row.Day < asOf {
-			write(next, projections.Figures{})
+	for _, row := range c.before {
+		if !is[c.key(row)] && *row.Day == day-1 {
+			c.say(on(row.CountsRow, day), projections.Figures{})
 		}
 	}
-	slices.SortStableFunc(lines, func(a, b dated) int { return int(a.day - b.day) })
-	written := make([]string, len(lines))
-	for i, l := range lines {
-		written[i] = l.line
+	for _, row := range c.today {
+		if was[c.key(row)] != row.Figures {
+			c.say(row.CountsRow, row.Figures)
+		}
 	}
-	return written
+	if next > day+1 && day < c.asOf {
+		for _, row := range c.today {
+			c.say(on(row.CountsRow, day+1), projections.Figures{})
+		}
+	}
+	c.before, c.today = c.today, c.before[:0]
+}
+
+// key is the same for a row of every day.
+func (c *changeLines) key(row projections.CountsChange) string {
+	row.Day = nil
+	return strings.Join(rowKeys(row.CountsRow, c.by), " ")
+}
+
+func (c *changeLines) say(row projections.CountsRow, f projections.Figures) {
+	keys := slices.DeleteFunc(rowKeys(row, c.by), func(k string) bool { return k == "" })
+	c.write(strings.Join(keys, " ") + ": " + moved(f))
+}
+
+func on(row projections.CountsRow, day domain.Day) projections.CountsRow {
+	row.Day = &day
+	return row
 }

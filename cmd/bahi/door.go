@@ -29,9 +29,9 @@ import (
 // opened in this process, and a service that holds it, spoken to over HTTP.
 type door interface {
 	Submit(context.Context, []domain.Submission) ([]domain.Verdict, error)
-	Counts(context.Context, projections.CountsQuery) (projections.CountsResult, error)
+	TellCounts(ctx context.Context, q projections.CountsQuery, head func(projections.CountsResult) error, row func(projections.CountsRow) error) error
 	Explain(ctx context.Context, q projections.ExplainQuery, tell func(projections.Movement) error) error
-	DiffCounts(ctx context.Context, q projections.CountsQuery, since time.Time) (ledger.CountsDiff, error)
+	TellDiff(ctx context.Context, q projections.CountsQuery, since time.Time, head func(ledger.CountsDiff) error, row func(projections.CountsChange) error) error
 	Person(ctx context.Context, number domain.Reference, reader ledger.Reader) (ledger.PersonDetails, error)
 	Freeze(context.Context, domain.Freeze) (ledger.FreezeReceipt, error)
 	PendingReversals(ctx context.Context, district domain.District, on domain.Day) ([]ledger.PendingReversal, error)
