@@ -44,8 +44,10 @@ behind a proxy that ends TLS. With TLS a registered centre may show its client
 certificate instead of a token; with --client-ca it has to be signed by one of
 those authorities.
 
-With --metrics, GET /metrics answers at an address of its own without a token; at
---listen it takes an operator's. /healthz and /readyz answer anybody.`,
+With --metrics, GET /metrics answers at an address of its own without a token and
+without TLS, whatever --listen has; one that other machines reach needs
+--plain-metrics. At --listen it takes an operator's token. /healthz and /readyz
+answer anybody.`,
 		Example: `  bahi serve --data ./ledger
   bahi serve --data ./ledger --listen 127.0.0.1:9000 --listen-nats 127.0.0.1:4222
   bahi serve --data ./ledger --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
@@ -67,6 +69,7 @@ With --metrics, GET /metrics answers at an address of its own without a token; a
 	f.StringVar(&at.natsCertificate, "nats-tls-cert", "", "PEM file with the certificate of --listen-nats")
 	f.StringVar(&at.natsKey, "nats-tls-key", "", "PEM file with the private key of --nats-tls-cert")
 	f.StringVar(&at.metrics, "metrics", "", "address at which Prometheus asks for metrics, without a token (default: none)")
+	f.BoolVar(&at.plainMetrics, "plain-metrics", false, "tell metrics at an address that others reach, without TLS and a token: only Prometheus reaches it")
 	f.IntVar(&p.readsPerDay, "reads-per-day", readsPerDay(), "how many people's details one officer may open in a day; the variable BAHI_READS_PER_DAY sets it, too")
 	p.sandboxFlag(c)
 	return c
@@ -75,7 +78,7 @@ With --metrics, GET /metrics answers at an address of its own without a token; a
 // doors are where and how the service is reached.
 type doors struct {
 	http, certificate, key, clientCA string
-	plain, plainNATS                 bool
+	plain, plainNATS, plainMetrics   bool
 	nats, natsCertificate, natsKey   string
 	metrics                          string
 }
@@ -98,8 +101,10 @@ func (d doors) check() error {
 		return usage("--plain-http and --tls-cert exclude one another")
 	case d.plainNATS && d.natsCertificate != "":
 		return usage("--plain-nats and --nats-tls-cert exclude one another")
-	case d.metrics != "" && !loopback(d.metrics) && !d.plain:
-		return usage("--metrics is an address that other machines reach, and is served without TLS and without a token; take one of this machine's own, or add --plain-http when nobody but Prometheus reaches it")
+	case d.plainMetrics && d.metrics == "":
+		return usage("--plain-metrics needs --metrics")
+	case d.metrics != "" && !loopback(d.metrics) && !d.plainMetrics:
+		return usage("--metrics is an address that other machines reach, and is served without TLS and without a token; take one of this machine's own, or add --plain-metrics when nobody but Prometheus reaches it")
 	case d.nats != "" && (!loopback(d.nats) || d.nats[0] == ':') && d.natsCertificate == "" && !d.plainNATS:
 		return usage("--listen-nats is an address that other machines reach, and whoever is on the way could speak in a centre's connection; give --nats-tls-cert and --nats-tls-key, or --plain-nats when something else encrypts")
 	case !d.local() && d.certificate == "" && !d.plain:

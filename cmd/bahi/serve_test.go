@@ -29,7 +29,7 @@ func TestServeTLS(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "d")
 	certificate, key := certify(t, dir)
-	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "0.0.0.0:0", "--tls-cert", certificate, "--tls-key", key)
+	service := child(t, "serve", "--data", data, "--sandbox", "--listen", "0.0.0.0:0", "--tls-cert", certificate, "--tls-key", key, "--metrics", "0.0.0.0:0", "--plain-metrics")
 	stdout, err := service.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +80,35 @@ func TestServeTLS(t *testing.T) {
 	}
 	if err := service.Wait(); err != nil {
 		t.Errorf("the service ended with %v", err)
+	}
+}
+
+// TestPlainDoors: each address that others reach without TLS is let through by the flag
+// of its own door, and by no other.
+func TestPlainDoors(t *testing.T) {
+	t.Parallel()
+	const others, own = "0.0.0.0:0", "127.0.0.1:0"
+	for name, test := range map[string]struct {
+		doors doors
+		says  string // "" when it is let through
+	}{
+		"this machine's own":              {doors{http: own, metrics: own, nats: own}, ""},
+		"metrics":                         {doors{http: own, metrics: others}, "add --plain-metrics"},
+		"metrics, plain HTTP":             {doors{http: own, metrics: others, plain: true}, "add --plain-metrics"},
+		"metrics, plain NATS":             {doors{http: own, metrics: others, plainNATS: true}, "add --plain-metrics"},
+		"metrics, TLS":                    {doors{http: others, metrics: others, certificate: "c", key: "k"}, "add --plain-metrics"},
+		"plain metrics":                   {doors{http: own, metrics: others, plainMetrics: true}, ""},
+		"plain metrics, TLS":              {doors{http: others, metrics: others, certificate: "c", key: "k", plainMetrics: true}, ""},
+		"plain metrics of this machine":   {doors{http: own, metrics: own, plainMetrics: true}, ""},
+		"plain metrics, nowhere":          {doors{http: own, plainMetrics: true}, "--plain-metrics needs --metrics"},
+		"HTTP, plain metrics":             {doors{http: others, metrics: others, plainMetrics: true}, "or --plain-http"},
+		"NATS, plain metrics":             {doors{http: own, nats: others, metrics: others, plainMetrics: true}, "or --plain-nats"},
+		"plain HTTP, this machine's NATS": {doors{http: others, metrics: own, plain: true}, ""},
+	} {
+		err := test.doors.check()
+		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
