@@ -46,22 +46,17 @@ func TestServiceIsKilledWhileItTells(t *testing.T) {
 		_ = service.Wait()
 	}
 
-	conn, err := nats.Connect(url)
+	js, err := jetstream.New(natstest.Connect(t, url))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	consumer, err := js.OrderedConsumer(t.Context(), "NOTICES", jetstream.OrderedConsumerConfig{FilterSubjects: []string{"notice.208.*"}})
+	consumer, err := js.OrderedConsumer(natstest.Context(t), "NOTICES", jetstream.OrderedConsumerConfig{FilterSubjects: []string{"notice.208.*"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	void, counts := map[string]bool{}, 0
 	for len(void) < people || counts == 0 {
-		m, err := consumer.Next(jetstream.FetchMaxWait(20 * time.Second))
+		m, err := consumer.Next(jetstream.FetchMaxWait(natstest.Patience))
 		if err != nil {
 			t.Fatalf("after %d certificates and %d counts: %v", len(void), counts, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -47,10 +48,16 @@ func lookFor(t *testing.T, what []particular, dirs ...string) {
 	files, read := 0, 0
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path != dir {
+				return nil
+			}
 			if err != nil || d.IsDir() {
 				return err
 			}
 			content, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // a service has removed it since it was listed
+			}
 			if err != nil {
 				return err
 			}
@@ -178,6 +185,9 @@ func logLines(t *testing.T, file string) (lines []map[string]any) {
 		t.Fatal(err)
 	}
 	for text := range strings.Lines(string(content)) {
+		if !strings.HasSuffix(text, "\n") {
+			continue // it is being written
+		}
 		var line map[string]any
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Errorf("a line of the log is no JSON: %q", text)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -14,12 +15,17 @@ type outcome struct {
 	stdout, stderr string
 }
 
+// progressLine is what a verb says of how far it is, when it takes long.
+var progressLine = regexp.MustCompile(`(?m)^[a-z ,]+: [0-9,]+( of [0-9,]+)?, [0-9,]+( events)?/s.*\n`)
+
+func withoutProgress(stderr string) string { return progressLine.ReplaceAllString(stderr, "") }
+
 // bahi runs the program in this process and holds its words to their manners.
 func bahi(t *testing.T, stdin io.Reader, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), args, stdin, &stdout, &stderr)
-	o := outcome{code, stdout.String(), stderr.String()}
+	o := outcome{code, stdout.String(), withoutProgress(stderr.String())}
 	if fault := manners(o.stderr, o.code); fault != "" {
 		t.Errorf("bahi %s: %s\n%s", strings.Join(args, " "), fault, o.stderr)
 	}
@@ -50,6 +56,6 @@ func pipe(t *testing.T, first, second []string) (a, b outcome) {
 	b = bahi(t, r, second...)
 	r.Close()
 	wait.Wait()
-	a.stderr = words.String()
+	a.stderr = withoutProgress(words.String())
 	return a, b
 }

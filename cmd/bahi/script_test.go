@@ -12,12 +12,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"bahi/internal/natstest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 //	exits CODE bahi …        run it and hold its exit code, and its manners, to the contract
 //	mask FILE OUT            copy a file (stdout, stderr) with all that chance and the clock decide replaced
 //	sorted FILE OUT          copy a file with its lines in order
+//	quiet                    the last command said nothing on stderr, but how far it is
 //	serve NAME ARGS…         start bahi serve; $URL and $NATS_URL are where it is; NAME.out and NAME.err its words
 //	end NAME SIGNAL [CODE]   send the service a signal and wait for its exit
 //	centre NAME ARGS…        start bahi centre run; $CENTRE_URL is where it listens
@@ -66,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"until":  untilSaid,
 			"mask":   mask,
 			"sorted": sorted,
+			"quiet":  quiet,
 			"serve":  serve,
 			"end":    end,
 			"hold":   hold,
@@ -161,7 +164,7 @@ const keptIDs = "018f3c1e-0000-7"
 
 func mask(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 2, "mask FILE OUT")
-	text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "$WORK")
+	text := strings.ReplaceAll(withoutProgress(ts.ReadFile(args[0])), ts.Getenv("WORK"), "$WORK")
 	text = strings.ReplaceAll(text, keptIDs, "kept")
 	for _, m := range masks {
 		text = m.found.ReplaceAllString(text, m.shown)
@@ -193,6 +196,12 @@ func sorted(ts *testscript.TestScript, neg bool, args []string) {
 	needs(ts, neg, args, 2, "sorted FILE OUT")
 	lines := slices.Sorted(strings.Lines(ts.ReadFile(args[0])))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Join(lines, "")), 0o600))
+}
+
+func quiet(ts *testscript.TestScript, neg bool, args []string) {
+	if words := withoutProgress(ts.ReadFile("stderr")); neg || len(args) > 0 || words != "" {
+		ts.Fatalf("usage: quiet; on stderr stands %q", words)
+	}
 }
 
 func serve(ts *testscript.TestScript, neg bool, args []string) {
@@ -234,8 +243,8 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 	go func() { defer close(exited); _ = c.Wait() }()
 	select {
 	case <-exited:
-	case <-time.After(30 * time.Second):
-		ts.Fatalf("%s did not end in half a minute", args[0])
+	case <-time.After(natstest.Patience):
+		ts.Fatalf("%s did not end in %s", args[0], natstest.Patience)
 	}
 	if len(args) == 3 && strconv.Itoa(c.ProcessState.ExitCode()) != args[2] {
 		ts.Fatalf("exit code %d, want %s", c.ProcessState.ExitCode(), args[2])
@@ -255,23 +264,29 @@ func hold(ts *testscript.TestScript, neg bool, args []string) {
 			data = args[i+1]
 		}
 	}
-	waitFor(ts, func() bool { return locked(ts.MkAbs(filepath.Join(data, "lock"))) })
+	waitFor(ts, func() bool { return locks(c.Process.Pid, ts.MkAbs(filepath.Join(data, "lock"))) })
 }
 
-// locked tells whether a process has the file locked.
-func locked(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
+// locks tells whether a process has the file locked. It asks the kernel: who tries the
+// lock has it for a moment, in which the process would find it taken.
+func locks(pid int, path string) bool {
+	open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, fd := range open {
+		if to, err := os.Readlink(fd); err != nil || to != path {
+			continue
+		}
+		info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, filepath.Base(fd)))
+		if err == nil && strings.Contains(string(info), "FLOCK") {
+			return true
+		}
 	}
-	defer f.Close()
-	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	return false
 }
 
 func waitFor(ts *testscript.TestScript, done func() bool) {
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(natstest.Patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("it did not happen in 20 seconds")
+			ts.Fatalf("it did not happen in %s", natstest.Patience)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"bahi/access"
 	"bahi/domain"
 	"bahi/intake"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -53,7 +54,7 @@ func TestFreezeTakesInWhatWaits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := js.Publish(t.Context(), subject, sealed); err != nil {
+		if _, err := js.Publish(natstest.Context(t), subject, sealed); err != nil {
 			t.Fatal(err)
 		}
 		return sealed
