@@ -3,6 +3,8 @@ package web
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,33 +138,62 @@ func TestTablesThatAreNotTaken(t *testing.T) {
 			}
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := start(t, func(l *limits) { l.tables = 1; test.limits(l) })
-			settle(t, s)
-			token := s.issue(t, access.Grant{Role: officer, District: muzaffarpur, Officer: "o"})
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+longTable, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Authorization", "Bearer "+token.Text)
-			answer, err := http.DefaultTransport.RoundTrip(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			if test.then != nil {
-				test.then(t, s, token)
-			}
-			if !s.server.tables.take(t.Context(), time.Minute) {
-				t.Fatal("the place is not left")
-			}
-			s.server.tables.leave()
-			if got, err := io.ReadAll(answer.Body); err == nil || json.Valid(got) {
-				t.Errorf("status %d and %d bytes without an error", answer.StatusCode, len(got))
-			}
-		})
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(name+" "+protocol, func(t *testing.T) {
+				t.Parallel()
+				s := start(t, func(l *limits) { l.tables = 1; test.limits(l) })
+				settle(t, s)
+				token := s.issue(t, access.Grant{Role: officer, District: muzaffarpur, Officer: "o"})
+				answer := s.begun(t, protocol, token.Text)
+				if test.then != nil {
+					test.then(t, s, token)
+				}
+				if !s.server.tables.take(t.Context(), time.Minute) {
+					t.Fatal("the place is not left")
+				}
+				s.server.tables.leave()
+				if got, err := io.ReadAll(answer.Body); err == nil || json.Valid(got) {
+					t.Errorf("status %d and %d bytes without an error", answer.StatusCode, len(got))
+				}
+			})
+		}
 	}
+}
+
+// begun asks for a long table over a protocol, and reads no more of the answer than its
+// head.
+func (s *service) begun(t *testing.T, protocol, token string) *http.Response {
+	t.Helper()
+	url, transport := s.url, &http.Transport{ForceAttemptHTTP2: true}
+	if protocol == "HTTP/2.0" {
+		server, ca := (*maker)(nil).make(t, "tables")
+		certificate, key := write(t, t.TempDir(), server)
+		shown, err := LoadTLS(certificate, key, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		url = s.encrypted(t, shown)
+		roots := x509.NewCertPool()
+		roots.AddCert(ca.certificate)
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+longTable, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		answer.Body.Close()
+		transport.CloseIdleConnections()
+	})
+	if answer.Proto != protocol || answer.StatusCode != http.StatusOK {
+		t.Fatalf("the test is blind: %s over %s", answer.Status, answer.Proto)
+	}
+	return answer
 }
 
 // TestOneTokenLeavesTables: one token does not take all places.
