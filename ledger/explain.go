@@ -20,9 +20,7 @@ func (l *Ledger) Explain(ctx context.Context, q projections.ExplainQuery, tell f
 		return err
 	}
 	defer leave()
-	if q.AsKnown.IsZero() {
-		q.AsKnown = l.knownNow()
-	}
+	q.AsKnown = l.askedKnown(q.AsKnown)
 	if err := l.caughtUp(ctx, l.counts); err != nil {
 		return err
 	}

@@ -288,3 +288,45 @@ func TestKnownWhenTheClockWentBack(t *testing.T) {
 		t.Errorf("changed %+v, %v", changed, err)
 	}
 }
+
+// Whoever asks again with the time of knowledge that was told gets the same answer: the
+// end of a day is told to the second, and something may be recorded after that.
+func TestToldKnownIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir())
+	defer shut(t, l)
+	for n, when := range []string{"2021-01-16T12:00:00.400+05:30", "2021-01-16T23:59:59.500+05:30", "2021-01-17T10:00:00+05:30"} {
+		want(t, submit(t, l, centre, registrationOf(n, muzaffarpur, domain.HealthCareWorker, when)), domain.Accepted)
+	}
+	day := domain.Date(2021, 1, 16)
+	for _, known := range []struct {
+		at         time.Time
+		registered int64
+	}{{day.End(), 2}, {day.Start().Add(12*time.Hour + 400*time.Millisecond), 1}, {day.Start().Add(12 * time.Hour), 0}, {(day + 1).End(), 3}} {
+		for range 2 {
+			q := projections.CountsQuery{District: muzaffarpur, AsOf: day + 9, AsKnown: known.at}
+			counted, err := l.Counts(t.Context(), q)
+			if err != nil || counted.Registered != known.registered {
+				t.Errorf("as known at %s: %+v, %v", known.at, counted, err)
+			}
+			changed, err := l.DiffCounts(t.Context(), projections.CountsQuery{District: muzaffarpur, AsOf: day + 9}, known.at)
+			if err != nil || changed.Registered != 3-known.registered {
+				t.Errorf("changed since %s: %+v, %v", known.at, changed, err)
+			}
+			moved := int64(0)
+			for _, of := range []domain.Day{day, day + 1} {
+				err = l.Explain(t.Context(), projections.ExplainQuery{District: muzaffarpur, Day: of, AsKnown: known.at}, func(m projections.Movement) error {
+					moved += m.Registered
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			if moved != known.registered {
+				t.Errorf("explained as known at %s: %d", known.at, moved)
+			}
+			known.at = ToldKnown(counted.AsKnown)
+		}
+	}
+}

@@ -55,9 +55,7 @@ func (l *Ledger) CountsTable(ctx context.Context, q projections.CountsQuery) (*p
 		return nil, err
 	}
 	defer leave()
-	if q.AsKnown.IsZero() {
-		q.AsKnown = l.knownNow()
-	}
+	q.AsKnown = l.askedKnown(q.AsKnown)
 	if q.AsOf == 0 {
 		q.AsOf = domain.DayOf(l.now())
 	}
@@ -65,6 +63,18 @@ func (l *Ledger) CountsTable(ctx context.Context, q projections.CountsQuery) (*p
 		return nil, err
 	}
 	return l.counts.Table(ctx, q, l.read)
+}
+
+// askedKnown is up to when something is to be known that is asked for as of a time: zero
+// means now, and the end of a day as [ToldKnown] tells it the end.
+func (l *Ledger) askedKnown(t time.Time) time.Time {
+	if t.IsZero() {
+		return l.knownNow()
+	}
+	if end := domain.DayOf(t).End(); t.Equal(end.Truncate(time.Second)) {
+		return end
+	}
+	return t
 }
 
 // knownNow is when everything is known that is recorded: now, unless the clock was put
