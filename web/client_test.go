@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bahi/domain"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/projections"
 )
@@ -120,15 +121,10 @@ func dialTest(t *testing.T, h http.HandlerFunc) *Client {
 
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	l, err := Listen("127.0.0.1:0")
+	c, err := Dial(fmt.Sprintf("http://127.0.0.1:%d", natstest.Ports(t, 1)[0]), someToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Dial("http://"+l.Addr().String(), someToken)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
 	eachCall(t, c, t.Context(), func(name string, err error) {
 		var unreachable *UnreachableError
 		if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "bahi serve") || errors.Is(err, ledger.ErrUndecided) {
@@ -260,6 +256,9 @@ func TestProgress(t *testing.T) {
 	})
 	var told []uint64
 	report, err := c.Verify(t.Context(), func(done, total uint64) {
+		if done == 1 && len(told) == 0 {
+			return // a tick came between the two
+		}
 		told = append(told, done, total)
 		close(proceed)
 	})

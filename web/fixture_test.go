@@ -18,6 +18,7 @@ import (
 	"bahi/domain"
 	"bahi/formats"
 	"bahi/intake"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/vault"
 
@@ -68,7 +69,7 @@ func start(t testing.TB, change ...func(*limits)) *service {
 		t.Fatal(err)
 	}
 	bounds := defaultLimits
-	bounds.drain = 10 * time.Second
+	bounds.drain = natstest.Patience
 	for _, c := range change {
 		c(&bounds)
 	}
@@ -97,7 +98,7 @@ func start(t testing.TB, change ...func(*limits)) *service {
 		Ledger: l, Access: s.access, Quarantine: quarantine, Log: log,
 		Version: "of a test", Collectors: s.door.Collectors(),
 	}, bounds)
-	listener, err := Listen("127.0.0.1:0")
+	listener, err := Listen(fmt.Sprintf("127.0.0.1:%d", natstest.Ports(t, 1)[0])) // which is nobody's afterwards
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"bahi/domain"
 	"bahi/formats"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/projections"
 	"bahi/vault"
@@ -124,7 +125,7 @@ func (s *service) converseWith(t testing.TB, token string) *conversation {
 
 func (c *conversation) say(submissions ...domain.Submission) {
 	c.t.Helper()
-	if _, err := io.WriteString(c.out, linesOf(submissions...)); err != nil {
+	if _, err := io.WriteString(c.out, linesOf(submissions...)); err != nil && !errors.Is(err, io.ErrClosedPipe) { // what has closed it is heard
 		c.t.Fatal(err)
 	}
 }
@@ -138,7 +139,7 @@ func (c *conversation) hear() string {
 			c.t.FailNow()
 		}
 		c.t.Cleanup(func() { answer.Body.Close() })
-		if answer.StatusCode != http.StatusOK {
+		if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusRequestTimeout {
 			c.t.Fatalf("answered %d", answer.StatusCode)
 		}
 		c.in = bufio.NewReader(answer.Body)
@@ -173,11 +174,20 @@ func TestConversation(t *testing.T) {
 // the place is free again.
 func TestSlowSender(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(l *limits) { l.read, l.linger, l.streams = 50*time.Millisecond, time.Millisecond, 1 })
-	c := s.converse(t, vault.RoleCentre)
-	c.say(registrationOf(1))
-	if verdicts, _ := verdictsIn(t, c.hear()); len(verdicts) != 1 || verdicts[0].Outcome != domain.Accepted {
-		t.Fatalf("verdicts: %+v", verdicts)
+	var c *conversation
+	var s *service
+	for read := 50 * time.Millisecond; ; read *= 10 { // with more patience where this test itself is slower
+		s = start(t, func(l *limits) { l.read, l.linger, l.streams = read, time.Millisecond, 1 })
+		c = s.converse(t, vault.RoleCentre)
+		c.say(registrationOf(1))
+		first := c.hear()
+		if strings.Contains(first, codeTooSlow) && read < natstest.Patience {
+			continue
+		}
+		if verdicts, _ := verdictsIn(t, first); len(verdicts) != 1 || verdicts[0].Outcome != domain.Accepted {
+			t.Fatalf("verdicts: %+v", verdicts)
+		}
+		break
 	}
 	if _, problem := verdictsIn(t, c.hear()); problem == nil || problem.Code != codeTooSlow || problem.Status != http.StatusRequestTimeout {
 		t.Errorf("the last line is %+v", problem)
@@ -232,7 +242,7 @@ func TestUnreadBody(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(l *limits) {
-		l.write, l.linger, l.streams, l.wait = 50*time.Millisecond, time.Millisecond, 1, 10*time.Second
+		l.write, l.linger, l.streams, l.wait = time.Second, time.Millisecond, 1, natstest.Patience
 	})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {

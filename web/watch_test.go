@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"bahi/internal/natstest"
 	"bahi/projections"
 )
 
@@ -95,7 +96,7 @@ func TestWatchRebuild(t *testing.T) {
 			}
 		}
 	}()
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(natstest.Patience); ; {
 		answer := s.watching(t, "GET", "/v1/projections/people/rebuild")
 		if answer.StatusCode == http.StatusNotFound && time.Now().Before(deadline) { // between two
 			answer.Body.Close()
