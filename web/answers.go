@@ -90,7 +90,7 @@ func parseKnown(who access.Principal, parameter, text string) (time.Time, error)
 	if err != nil {
 		return known, wrong(parameter, err)
 	}
-	if who.Role == analyst && known.Before(domain.DayOf(known).End().Truncate(time.Second)) {
+	if who.Role == analyst && withinDay(known) {
 		p := newProblem(http.StatusForbidden, codeForbidden, "an analyst is told what was known at the end of a day; give a day")
 		p.Field = parameter
 		return known, p

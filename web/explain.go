@@ -88,7 +88,7 @@ func (s *Server) countsDiff(ctx context.Context, in *countsDiffInput) (table, er
 	if err != nil {
 		return table{}, err
 	}
-	if err := s.tabled(ctx, q); err != nil {
+	if err := s.tabled(ctx, q, since); err != nil {
 		return table{}, err
 	}
 	head, rows, err := s.ledger.DiffTable(ctx, q, since)

@@ -31,7 +31,7 @@ type limits struct {
 	readings    int   // of the whole ledger at a time: replays, explanations, audits
 	perReader   int   // of them, and of large tables, by one token
 	works       int   // rebuilds and verifications at a time
-	tables      int   // large tables of counts at a time
+	tables      int   // large tables of counts, or counts as known within a day, at a time
 	followers   int   // of the ledger's end at a time
 	whole       int64 // bytes of a body of submissions that is read before it is decided
 	json        int64 // bytes of a JSON body

@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"bahi/domain"
 	"bahi/projections"
 )
 
@@ -124,23 +126,29 @@ func (s *Server) bounded(ctx context.Context, x *exchange) (context.Context, fun
 	}
 }
 
-// tabled takes a place for an answer that may have very many rows, until it is sent.
-func (s *Server) tabled(ctx context.Context, q projections.CountsQuery) error {
+// tabled takes a place for an answer that may have very many rows, or for which a day of
+// the ledger is read, until it is sent.
+func (s *Server) tabled(ctx context.Context, q projections.CountsQuery, known ...time.Time) error {
 	x := exchangeOf(ctx)
-	if x.large = mayBeLarge(q); !x.large {
+	if x.large = mayBeLarge(q); !x.large && !slices.ContainsFunc(append(known, q.AsKnown), withinDay) {
 		return nil
 	}
 	if !x.who.Installation {
 		if !s.askers.take(x.who.Token, s.limits.perReader) {
-			return newProblem(http.StatusTooManyRequests, codeBusy, fmt.Sprintf("this token is asking for %d large tables of counts at this moment already; try again when one has come", s.limits.perReader))
+			return newProblem(http.StatusTooManyRequests, codeBusy, fmt.Sprintf("this token is asking for %d large tables of counts, or counts as known within a day, at this moment already; try again when one has come", s.limits.perReader))
 		}
 		x.ends = append(x.ends, func() { s.askers.leave(x.who.Token) })
 	}
 	if !s.tables.take(ctx, s.limits.wait) {
-		return newProblem(http.StatusServiceUnavailable, codeBusy, "others are asking for large tables of counts; try again in a second")
+		return newProblem(http.StatusServiceUnavailable, codeBusy, "others are asking for large tables of counts, or for counts as known within a day; try again in a second")
 	}
 	x.ends = append(x.ends, s.tables.leave)
 	return nil
+}
+
+// withinDay tells whether what was known at a time is not in the counts of whole days.
+func withinDay(known time.Time) bool {
+	return !known.IsZero() && known.Before(domain.DayOf(known).End().Truncate(time.Second))
 }
 
 // mayBeLarge tells whether an answer may have more than some thousand rows.

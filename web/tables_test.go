@@ -116,7 +116,7 @@ func TestTablesAreNotHeld(t *testing.T) { // not beside others, whose memory it 
 	}
 }
 
-// TestTablesThatAreNotTaken: whoever stops taking an answer does not keep its place, and
+// TestTablesThatAreNotTaken, long before a write is given up: whoever stops taking an answer does not keep its place, and
 // finds it broken when he goes on; so does whoever is not let in any more, or takes it
 // when the service ends.
 func TestTablesThatAreNotTaken(t *testing.T) {
@@ -148,7 +148,7 @@ func TestTablesThatAreNotTaken(t *testing.T) {
 				if test.then != nil {
 					test.then(t, s, token)
 				}
-				if !s.server.tables.take(t.Context(), time.Minute) {
+				if !s.server.tables.take(t.Context(), 20*time.Second) {
 					t.Fatal("the place is not left")
 				}
 				s.server.tables.leave()
