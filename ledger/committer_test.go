@@ -60,7 +60,12 @@ func TestCloseWithoutTime(t *testing.T) {
 	<-sent
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	time.AfterFunc(500*time.Millisecond, func() { close(release) })
+	go func() {
+		for !errors.Is(l.store.CanAppend(), eventstore.ErrClosed) { // which comes when nobody waits any more
+			time.Sleep(time.Millisecond)
+		}
+		close(release)
+	}()
 	if err := l.Close(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("close: %v", err)
 	}

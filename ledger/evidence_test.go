@@ -13,6 +13,7 @@ import (
 	"bahi/domain"
 	"bahi/eventstore"
 	"bahi/evidence"
+	"bahi/internal/natstest"
 	"bahi/projections"
 )
 
@@ -58,9 +59,9 @@ func TestCheckpointsFollowTheLedger(t *testing.T) {
 		t.Fatalf("at the end: %+v %v, %d commits", old, err, l.register.Folded())
 	}
 	want(t, submit(t, l, centre, registrationOf(9, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
-	for deadline := time.Now().Add(10 * time.Second); l.checkpoints.size() == old.Size; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(natstest.Patience); l.checkpoints.size() == old.Size; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("no checkpoint was signed in ten seconds")
+			t.Fatalf("no checkpoint was signed in %s", natstest.Patience)
 		}
 	}
 	info, err := l.Info(t.Context())

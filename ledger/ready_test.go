@@ -17,7 +17,7 @@ import (
 // is back.
 func TestReadyAgain(t *testing.T) {
 	t.Parallel()
-	options := server.Options{JetStream: true, StoreDir: t.TempDir(), SyncAlways: true}
+	options := server.Options{Port: natstest.Ports(t, 1)[0], JetStream: true, StoreDir: t.TempDir(), SyncAlways: true}
 	start := func() *server.Server { return natstest.Start(t, &options) }
 	first := start()
 	dir := t.TempDir()
@@ -41,11 +41,11 @@ func TestReadyAgain(t *testing.T) {
 	if is := measured(t, l); is["bahi_ledger_up"] != 0 || is["bahi_events_total"] == 0 {
 		t.Errorf("without a server: %v", is)
 	}
-	start() // at the port that the first was given
+	start() // at the port that the first had
 	t.Cleanup(func() { shut(t, l) })
-	for deadline := time.Now().Add(time.Minute); len(ready()) > 0; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(natstest.Patience); len(ready()) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("a minute later: %v", ready())
+			t.Fatalf("%s later: %v", natstest.Patience, ready())
 		}
 	}
 	submit(t, l, centre, registrationOf(2, 208, domain.HealthCareWorker, "2021-01-16"))

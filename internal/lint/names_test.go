@@ -337,7 +337,7 @@ func TestGoInDocumentsCompiles(t *testing.T) {
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay", file, "-o", os.DevNull}, packages...)...)
+	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-buildvcs=false", "-overlay", file, "-o", os.DevNull}, packages...)...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Errorf("the programs in the documents: %v\n%s", err, out)

@@ -23,7 +23,7 @@ var program = sync.OnceValues(func() (dir string, err error) {
 		return "", err
 	}
 	built = dir
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bahi"), "./cmd/bahi")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "bahi"), "./cmd/bahi")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build bahi: %w\n%s", err, out)
@@ -148,17 +148,17 @@ func (t *tour) block(f fence) (lines []string, commands int) {
 }
 
 // progress is what a verb says of how far it is when it takes long here.
-var progress = regexp.MustCompile(`^[a-z ]+: [0-9,]+( of [0-9,]+)?, [0-9,]+/s`)
+var progress = regexp.MustCompile(`^[a-z ,]+: [0-9,]+( of [0-9,]+)?, [0-9,]+( events)?/s`)
 
 // run runs a line of shell and returns the lines of both its outputs.
 func (t *tour) run(line string) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "sh", "-c", strings.ReplaceAll(line, "go run ./cmd/bahi", "bahi"))
 	shell.Dir = t.dir
 	shell.Env = []string{"PATH=" + t.bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.dir, "TMPDIR=" + t.dir, "LC_ALL=C.UTF-8"}
-	shell.WaitDelay = time.Second
+	shell.WaitDelay = time.Minute
 	out, err := shell.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && (ctx.Err() != nil || !asExit(err, &exit)) {
 		t.Fatalf("%s: %v\n%s", line, err, out)
