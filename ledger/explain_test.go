@@ -261,14 +261,24 @@ func TestExplainNeedsCountsAlone(t *testing.T) {
 // What was accepted is counted and explained also when the clock was put back since.
 func TestKnownWhenTheClockWentBack(t *testing.T) {
 	t.Parallel()
+	for _, hour := range []string{"2022-03-04T15:00:00+05:30", "2022-03-04T00:30:00+05:30"} { // which the day before was an hour ago
+		t.Run(hour, func(t *testing.T) {
+			t.Parallel()
+			clockGoesBack(t, at(hour))
+		})
+	}
+}
+
+func clockGoesBack(t *testing.T, now time.Time) {
+	t.Helper()
 	dir := t.TempDir()
 	var back atomic.Int64
-	l, err := Open(t.Context(), Config{Data: dir + "/data", Keys: dir + "/keys", Now: func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }})
+	l, err := Open(t.Context(), Config{Data: dir + "/data", Keys: dir + "/keys", Now: func() time.Time { return now.Add(-time.Duration(back.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer shut(t, l)
-	today := domain.DayOf(time.Now())
+	today := domain.DayOf(now)
 	want(t, submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, today.String())), domain.Accepted)
 	back.Store(int64(time.Hour))
 	counted, err := l.Counts(t.Context(), projections.CountsQuery{District: muzaffarpur, AsOf: today})
@@ -283,7 +293,7 @@ func TestKnownWhenTheClockWentBack(t *testing.T) {
 	if err != nil || told != 1 {
 		t.Errorf("%d commits are told, %v", told, err)
 	}
-	changed, err := l.DiffCounts(t.Context(), projections.CountsQuery{District: muzaffarpur, AsOf: today}, time.Now().Add(-time.Minute))
+	changed, err := l.DiffCounts(t.Context(), projections.CountsQuery{District: muzaffarpur, AsOf: today}, now.Add(-time.Minute))
 	if err != nil || changed.Registered != 1 {
 		t.Errorf("changed %+v, %v", changed, err)
 	}
