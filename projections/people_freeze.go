@@ -2,6 +2,7 @@ package projections
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"bahi/domain"
@@ -90,6 +91,30 @@ func (c *peopleChange) freeze(batch rowWriter, o domain.FreezeOrdered, listed fu
 	}
 	c.freezes[o.Freeze] = f
 	return batch.Set(frozenKey(o.Freeze), f.encode(), nil)
+}
+
+// removedAs keeps how many people the live generation removed for each freeze: this one
+// was told the order before it had them, and a purge that is under way, or comes after a
+// crash, still has to say who was here.
+func (p *peopleRows) removedAs(live *peopleRows) error {
+	batch := p.NewBatch()
+	defer batch.Close()
+	live.mu.Lock()
+	freezes := maps.Clone(live.freezes)
+	live.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, f := range p.freezes {
+		if more := freezes[id].rows; more > f.rows {
+			f.rows = more
+			p.freezes[id] = f
+			_ = batch.Set(frozenKey(id), f.encode(), nil)
+		}
+	}
+	if batch.Empty() {
+		return nil
+	}
+	return p.apply(batch)
 }
 
 // closing returns the closed cohorts with those of an order.

@@ -305,7 +305,7 @@ func TestPurgeLeavesNothing(t *testing.T) {
 	}
 	checkPeople(t, a, p)
 	again, err := p.Purge(t.Context(), freeze)
-	if err != nil || again != (Purged{}) {
+	if err != nil || again != purged {
 		t.Fatalf("purge of a rebuilt view: %+v %v", again, err)
 	}
 }

@@ -347,9 +347,10 @@ func TestFreezeInEveryStep(t *testing.T) {
 				}
 			}
 			landed := false
+			var f domain.UUID
 			freeze := func() {
 				landed = true
-				f := a.freeze(208, false, domain.HealthCareWorker)
+				f = a.freeze(208, false, domain.HealthCareWorker)
 				a.carryOut(f)
 				if err := CatchUp(context.Background(), a.ledger, v.register, nil); err != nil {
 					t.Error(err)
@@ -392,6 +393,10 @@ func TestFreezeInEveryStep(t *testing.T) {
 				t.Fatal(err)
 			}
 			nothing("in the end", "people/000002")
+			// A receipt that is made only now says who was here.
+			if purged, err := v.people.Purge(t.Context(), f); err != nil || purged.Rows == 0 || purged.Rows != a.state(f).Order.Cohorts[0].People {
+				t.Errorf("%+v people were removed, by the order %+v: %v", purged, a.state(f).Order.Cohorts, err)
+			}
 			checkPeople(t, a, v.people)
 			stop()
 			for _, view := range v.all() {

@@ -99,7 +99,8 @@ type generations[T any, R interface {
 	rows
 }] struct {
 	keeping
-	open func(*database) (R, error)
+	open     func(*database) (R, error)
+	takeOver func(next, live R) error // what the next generation keeps of the one whose place it takes; nil for nothing
 
 	lock     *pebble.Lock
 	live     atomic.Pointer[T]
