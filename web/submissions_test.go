@@ -332,13 +332,13 @@ func TestLedgerClosed(t *testing.T) {
 }
 
 // TestStreamInConstantMemory sends 20,000 registrations on one request, each
-// padded to 4 kB: 80 MB pass through without being held. It is not parallel, for
+// padded to 8 kB: 160 MB pass through without being held. It is not parallel, for
 // it looks at the whole process.
 func TestStreamInConstantMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector, which short tests run under, has a heap of its own")
 	}
-	const people, width = 20_000, 4 << 10
+	const people, width = 20_000, 8 << 10
 	s := start(t)
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	body, out := io.Pipe()
@@ -380,7 +380,7 @@ func TestStreamInConstantMemory(t *testing.T) {
 		t.Errorf("%d verdicts of %d", accepted, people)
 	}
 	if grown := int64(most) - int64(before); grown > people*width/2 {
-		t.Errorf("the heap grew by %d MB while 80 MB passed", grown>>20)
+		t.Errorf("the heap grew by %d MB while 160 MB passed", grown>>20)
 	}
 }
 
