@@ -43,6 +43,10 @@ func TestOwnColumnsSayWhatNDJSONSays(t *testing.T) {
 		if i.ID != id1 || i.Foreign {
 			t.Errorf("line %d has id %q, foreign %t", i.Line, i.ID, i.Foreign)
 		}
+		v := domain.Verdict{Outcome: domain.Accepted}
+		if told, later := i.Verdict(v), (Item{Line: i.Line, ID: i.ID}).Of(i.Source()).Verdict(v); told.Line != i.Line || later.Line != i.Line {
+			t.Errorf("the verdicts of line %d, at once and later, name line %d and %d", i.Line, told.Line, later.Line)
+		}
 	}
 }
 

@@ -93,7 +93,8 @@ func (o Options) groupOf(birthYear int, column string, reject **domain.Rejection
 // Read reads submissions in the format that the options name, or that the
 // beginning of the input shows. The error is of the options, or of reading that
 // beginning; a format that does not show itself is read as NDJSON, whose
-// rejections tell what is expected.
+// rejections tell what is expected. A workbook of a spreadsheet, an archive or a
+// compressed file is one item that says so.
 //
 // Every reader holds one record in memory, of a FHIR Bundle up to [MaxBundle]. A
 // bad record never affects another. When reading fails, the last pair carries the
@@ -103,6 +104,9 @@ func Read(r io.Reader, o Options) (iter.Seq2[Item, error], error) {
 		return nil, err
 	}
 	in := bufio.NewReaderSize(decoded(r), 64<<10)
+	if item, found := findPacked(in); found {
+		return func(yield func(Item, error) bool) { yield(item, nil) }, nil
+	}
 	format := o.Format
 	if format == 0 {
 		var err error

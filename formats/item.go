@@ -12,7 +12,7 @@ type Item struct {
 	Dropped    []string // names of foreign fields that are not collected
 	Foreign    bool     // of a foreign format: the id is not the sender's, who knows the line
 
-	columns *columns // of a foreign submission
+	columns *columns // of a submission that is not NDJSON
 	element string   // of the source's list, when it stands in one
 }
 
@@ -34,12 +34,12 @@ func joined(a, b string) string {
 	return a + "." + b
 }
 
-// Verdict returns v as the answer to this item: with its id or, when the sender
-// knows it by none, its line, with what was dropped, and with the source's own
-// name of the field that a rejection is about.
+// Verdict returns v as the answer to this item: with its id, and its line unless it
+// is one of NDJSON that the id names; with what was dropped, and with the source's
+// own name of the field that a rejection is about.
 func (i Item) Verdict(v domain.Verdict) domain.Verdict {
 	v.ID, v.Line, v.Dropped = i.ID, 0, i.Dropped
-	if i.ID == "" || i.Foreign {
+	if i.ID == "" || i.Foreign || i.columns != nil {
 		v.Line = i.Line
 	}
 	if v.Reject != nil && i.columns != nil {
@@ -48,8 +48,9 @@ func (i Item) Verdict(v domain.Verdict) domain.Verdict {
 	return v
 }
 
-// Source is how a foreign record calls what a verdict may name: what is to be kept
-// beside a submission whose verdict comes later. Of a native one it is empty.
+// Source is how a foreign record, or a row of CSV, calls what a verdict may name:
+// what is to be kept beside a submission whose verdict comes later. Of a native one
+// it is empty.
 type Source struct {
 	Foreign bool              `json:"foreign,omitempty"`
 	Element string            `json:"element,omitempty"` // of its list

@@ -41,6 +41,10 @@ func ReadNDJSONNaming(r io.Reader, name func(line int) domain.UUID) iter.Seq2[It
 		if start, _ := in.Peek(len(byteOrderMark)); bytes.Equal(start, byteOrderMark) {
 			_, _ = in.Discard(len(byteOrderMark)) // what was peeked is there
 		}
+		if item, found := findPacked(in); found {
+			yield(item, nil)
+			return
+		}
 		for n := 1; ; n++ {
 			line, err := in.ReadSlice('\n')
 			tooLong := errors.Is(err, bufio.ErrBufferFull)
