@@ -20,6 +20,7 @@ import (
 	"bahi/eventstore"
 	"bahi/formats"
 	"bahi/intake"
+	"bahi/internal/natstest"
 	"bahi/ledger"
 	"bahi/projections"
 )
@@ -188,7 +189,7 @@ var brisk = pace{
 }
 
 // patience is for what must come true, also on a machine with much to do.
-const patience = time.Minute
+const patience = natstest.Patience
 
 // running is a centre at work.
 type running struct {
@@ -282,6 +283,25 @@ func eventually(t testing.TB, patience time.Duration, what string, isSo func() b
 			t.Fatal("did not come true: " + what)
 		}
 	}
+}
+
+// linked waits until the link is up: a server that is busy for a moment is taken for one
+// that is gone.
+func (r *running) linked() {
+	r.t.Helper()
+	eventually(r.t, patience, "the link is up", func() bool {
+		s, err := r.Status(context.Background())
+		return err == nil && s.Running.Link.Up
+	})
+}
+
+// released waits until the centre holds nothing back any more.
+func (r *running) released() {
+	r.t.Helper()
+	eventually(r.t, patience, "it holds nothing back", func() bool {
+		s, err := r.Status(context.Background())
+		return err == nil && s.Running.Holding == ""
+	})
 }
 
 // drained waits until nothing waits, neither in the spool nor in the folder.

@@ -93,7 +93,7 @@ func openSpool(ctx context.Context, dir, keys string, limit int64) (_ *spool, er
 	if s.server, err = startServer(dir); err != nil {
 		return nil, err
 	}
-	if s.nc, err = nats.Connect("", nats.InProcessServer(s.server), nats.Name("bahi spool")); err != nil {
+	if s.nc, err = nats.Connect("", nats.InProcessServer(s.server), nats.Name("bahi spool"), nats.Timeout(spoolReply)); err != nil {
 		return nil, fmt.Errorf("open the spool: %w", err)
 	}
 	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(spoolReply)); err != nil {
