@@ -45,8 +45,8 @@ var health = []string{
 // operatorInbox is the custom inbox prefix of an operator's connection.
 const operatorInbox = "_INBOX_operator"
 
-// Write writes the configuration.
-func (c NATSConfig) Write(w io.Writer) error {
+// Check tells why there can be no such configuration.
+func (c NATSConfig) Check() error {
 	for _, key := range append(slices.Clone(c.Ledger), c.Operators...) {
 		if !nkeys.IsValidPublicUserKey(key) {
 			return errors.New("an nkey is the public key of a user, U and 55 letters and digits")
@@ -59,6 +59,29 @@ func (c NATSConfig) Write(w io.Writer) error {
 		if strings.ContainsAny(text, "\"\\\n\r") {
 			return errors.New("an address or path has quotes, backslashes or line ends in it")
 		}
+	}
+	for _, centre := range c.Centres {
+		if err := centre.check(); err != nil {
+			return err
+		}
+	}
+	named := map[string]bool{}
+	for _, portal := range c.Portals {
+		if err := portal.check(); err != nil {
+			return err
+		}
+		if named[portal.Name] {
+			return fmt.Errorf("two portals have the name %s, and would share a consumer", portal.Name)
+		}
+		named[portal.Name] = true
+	}
+	return nil
+}
+
+// Write writes the configuration, or nothing when there can be no such one.
+func (c NATSConfig) Write(w io.Writer) error {
+	if err := c.Check(); err != nil {
+		return err
 	}
 	view := struct {
 		NATSConfig
@@ -76,23 +99,9 @@ func (c NATSConfig) Write(w io.Writer) error {
 		view.StoreDir = "/data"
 	}
 	for _, centre := range c.Centres {
-		if centre.NKey == "" {
-			continue
+		if centre.NKey != "" {
+			view.Centres = append(view.Centres, eventstore.CentreUser{District: centre.District, Centre: centre.Code, NKey: centre.NKey})
 		}
-		if err := centre.check(); err != nil {
-			return err
-		}
-		view.Centres = append(view.Centres, eventstore.CentreUser{District: centre.District, Centre: centre.Code, NKey: centre.NKey})
-	}
-	named := map[string]bool{}
-	for _, portal := range c.Portals {
-		if err := portal.check(); err != nil {
-			return err
-		}
-		if named[portal.Name] {
-			return fmt.Errorf("two portals have the name %s, and would share a consumer", portal.Name)
-		}
-		named[portal.Name] = true
 	}
 	return natsConfig.Execute(w, view)
 }

@@ -37,7 +37,7 @@ func accessEvents() []eventstore.AuditAccess {
 		{At: at, Kind: eventstore.TokenRevoked, Token: "ZNJ5RQ6TTQ6OCTYGVSQTKB6AQX", Role: "centre", By: "role:operator"},
 		{At: at, Kind: eventstore.TokenLocked, Token: "role:officer:clerk-3", Role: "officer", Officer: "clerk-3", By: "ledger"},
 		{At: at, Kind: eventstore.TokenUnlocked, Token: "role:officer:clerk-3", By: "role:authority"},
-		{At: at, Kind: eventstore.CentreAdded, District: 208, Centre: "208001", By: "role:operator", NKey: "UAWH7MRO7LDIDXHFPQGWKEBTYUVUD2HQ3MOC3ZPTEOLCQMTCJCABBVJC", Certificate: []byte(strings.Repeat("\xab", 32))},
+		{At: at, Kind: eventstore.CentreAdded, District: 208, Centre: "208001", By: "role:operator", NKey: "UANBVHNGY7LWOO4LOBFFSSZWZ4PZYYUNBBNX22U4IJDCOCO5WDAWNKR6", Certificate: []byte(strings.Repeat("\xab", 32))},
 		{At: at, Kind: eventstore.CentreRemoved, District: 208, Centre: "208001", By: "role:operator"},
 	}
 }

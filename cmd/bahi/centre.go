@@ -77,7 +77,7 @@ only: no other's are issued, and those that were let nobody in.
 A centre that is added again has the new keys in place of those it had: to exchange
 one of two, give both. Connections with the old ones are cut off.`,
 		Example: `  bahi centre add --data ./ledger --district 208 --centre 208001 --make-nkey 208001.nkey
-  bahi centre add --data ./ledger --district 208 --centre 208002 --nkey UAWH7MRO7LDIDXHFPQGWKEBTYUVUD2HQ3MOC3ZPTEOLCQMTCJCABBVJC --certificate 208002.crt`,
+  bahi centre add --data ./ledger --district 208 --centre 208002 --nkey UANBVHNGY7LWOO4LOBFFSSZWZ4PZYYUNBBNX22U4IJDCOCO5WDAWNKR6 --certificate 208002.crt`,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			centre := access.Centre{NKey: nkey}
 			if centre.District, centre.Code, err = at.read(); err != nil {

@@ -30,7 +30,7 @@ behind, nothing that is in them; their connections need the inbox prefix _INBOX_
 Portals hear the notices of a district, or of all, and can do nothing else: each has a
 name, for its durable consumer and its inbox, and an nkey. docs/NOTICES.md goes on from here.`,
 		Example: `  bahi nats-config --no-centres --make-ledger-nkey ledger.nkey > nats.conf
-  bahi nats-config --server http://127.0.0.1:8080 --token-file operator.token --ledger-nkey UAWH7MRO7LDIDXHFPQGWKEBTYUVUD2HQ3MOC3ZPTEOLCQMTCJCABBVJC > nats.conf`,
+  bahi nats-config --server http://127.0.0.1:8080 --token-file operator.token --ledger-nkey UANBVHNGY7LWOO4LOBFFSSZWZ4PZYYUNBBNX22U4IJDCOCO5WDAWNKR6 > nats.conf`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			for _, text := range portals {
 				portal, err := parsePortal(text)
@@ -38,6 +38,9 @@ name, for its durable consumer and its inbox, and an nkey. docs/NOTICES.md goes 
 					return err
 				}
 				config.Portals = append(config.Portals, portal)
+			}
+			if err := config.Check(); err != nil { // before a seed is written for it
+				return usage("%w", err)
 			}
 			if makeNKey != "" {
 				public, err := newNKey(makeNKey)
@@ -75,7 +78,7 @@ name, for its durable consumer and its inbox, and an nkey. docs/NOTICES.md goes 
 func parsePortal(text string) (portal access.Portal, err error) {
 	parts := strings.Split(text, ":")
 	if len(parts) != 3 {
-		return portal, usage("--portal is NAME:DISTRICT:NKEY, such as portal-208:208:UAWH…")
+		return portal, usage("--portal is NAME:DISTRICT:NKEY, such as portal-208:208:UANB…")
 	}
 	portal.Name, portal.NKey = parts[0], parts[2]
 	if parts[1] != "all" {

@@ -3,9 +3,12 @@ package lint_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nkeys"
 )
 
 var root = filepath.Join("..", "..")
@@ -95,4 +98,33 @@ func documents(t testing.TB) []*document {
 		t.Fatalf("only %d documents were found", len(pages))
 	}
 	return pages
+}
+
+// TestNKeysInDocumentsAreValid: an nkey that a document or a verb's help shows is taken
+// by the verb to which it is given.
+func TestNKeysInDocumentsAreValid(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob(filepath.Join(root, "cmd", "bahi", "testdata", "help", "*.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range documents(t) {
+		pages = append(pages, filepath.Join(root, d.name))
+	}
+	shown := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range regexp.MustCompile(`\bU[A-Z2-7]{55}\b`).FindAllString(string(text), -1) {
+			shown++
+			if !nkeys.IsValidPublicUserKey(key) {
+				t.Errorf("%s: %s is no public key of a user", page, key)
+			}
+		}
+	}
+	if shown < 5 {
+		t.Errorf("only %d nkeys were found", shown)
+	}
 }
