@@ -69,7 +69,8 @@ func TestClientAnswersAsTheLedgerDoes(t *testing.T) {
 	} {
 		same(t, "counts", must(c.Counts(ctx, q))(t), must(l.Counts(ctx, q))(t))
 	}
-	if got := must(c.Counts(ctx, projections.CountsQuery{District: muzaffarpur}))(t); got.Registered != 3 || got.Dose1 != 2 || got.AsOf != domain.DayOf(time.Now()) {
+	today := domain.DayOf(time.Now())
+	if got := must(c.Counts(ctx, projections.CountsQuery{District: muzaffarpur}))(t); got.Registered != 3 || got.Dose1 != 2 || got.AsOf < today || got.AsOf > domain.DayOf(time.Now()) {
 		t.Errorf("counts of today: %+v", got)
 	}
 
