@@ -6,6 +6,7 @@ package natstest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -45,6 +46,9 @@ func OpenDir(tb testing.TB, dir string) *eventstore.Store {
 func OpenConfig(tb testing.TB, c eventstore.Config) *eventstore.Store {
 	tb.Helper()
 	s, err := eventstore.Open(tb.Context(), c)
+	for begun := time.Now(); errors.Is(err, eventstore.ErrUnreachable) && time.Since(begun) < Patience; {
+		s, err = eventstore.Open(tb.Context(), c) // the test has a server there, be it that it stands still
+	}
 	if err != nil {
 		tb.Fatal(err)
 	}
