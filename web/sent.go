@@ -24,6 +24,7 @@ type submissionsInput struct {
 	District string `query:"district" doc:"LGD code of the district for records that name none; by default that of the token" example:"208"`
 	Centre   string `query:"centre" doc:"Code of the centre for records that name none; by default that of the token" example:"208001"`
 	Group    string `query:"group" doc:"Priority group of everybody in the body, for records that name none; by default that of the age" example:"HCW"`
+	At       string `query:"at" doc:"The day, or the time, of registrations that say none; by default now" example:"2021-03-01"`
 }
 
 // sent says how the body of a request is to be read.
@@ -99,6 +100,11 @@ func (in *submissionsInput) defaults(o *formats.Options) (err error) {
 	if in.Group != "" {
 		if o.Group, err = domain.ParseGroup(in.Group); err != nil {
 			return wrong("group", err)
+		}
+	}
+	if in.At != "" {
+		if o.At, err = domain.ParseTime(in.At); err != nil {
+			return wrong("at", err)
 		}
 	}
 	return nil

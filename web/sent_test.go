@@ -111,6 +111,7 @@ func TestFormats(t *testing.T) {
 		{"no district", "", "?district=9999", line, 0, 400},
 		{"no centre", "", "?centre=a%20b", line, 0, 400},
 		{"no group", "", "?group=NURSES", line, 0, 400},
+		{"no day", "", "?at=01/03/2021", line, 0, 400},
 	} {
 		got := s.with(t, token, "POST", "/v1/submissions"+test.query, test.body, "Content-Type", test.kind)
 		if got.status != test.status {
@@ -132,6 +133,24 @@ func TestFormats(t *testing.T) {
 			if test.want == 2 && (!strings.Contains(fmt.Sprint(v.Dropped), "address") || v.Line != 1 || strings.Contains(got.body, "Mithanpura")) {
 				t.Errorf("%s: dropped %v, line %d", test.name, v.Dropped, v.Line)
 			}
+		}
+	}
+}
+
+// TestDayOfRegistrations: enrolments say no date; who sends them says it for all.
+func TestDayOfRegistrations(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	token := s.issue(t, access.Grant{Role: centre, District: muzaffarpur, Centre: "208001"}).Text
+	const enrolments = "phone,identity,dob,gender,name,district\n" +
+		"9000000078,did:in.gov.uidai.aadhaar:999941057058,1961-02-03,Female,Canary Devi,Muzaffarpur\n"
+	got := s.with(t, token, "POST", "/v1/submissions?at=2021-03-01", enrolments, "Content-Type", "text/csv")
+	if !strings.Contains(got.body, `"verdict":"accepted"`) {
+		t.Fatalf("answered %d %s", got.status, got.body)
+	}
+	for day, registered := range map[string]string{"2021-02-28": `"registered":0,`, "2021-03-01": `"registered":1,`} {
+		if got := s.with(t, s.token(t, analyst), "GET", "/v1/districts/208/counts?as_of="+day, ""); !strings.Contains(got.body, registered) {
+			t.Errorf("as of %s: %s", day, got.body)
 		}
 	}
 }

@@ -258,6 +258,9 @@ func TestSlowReader(t *testing.T) {
 	if verdicts, _ := verdictsIn(t, got.body); len(verdicts) != 1 {
 		t.Errorf("afterwards: %d %s", got.status, got.body)
 	}
+	if strings.Contains(s.log.String(), "a request failed") {
+		t.Errorf("the service takes it for a fault of its own: %s", s.log)
+	}
 }
 
 func TestStreamsAreBounded(t *testing.T) {
