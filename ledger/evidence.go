@@ -124,7 +124,11 @@ func (l *Ledger) keepCheckpoints() {
 					return
 				}
 			}
-			if _, err := l.signCheckpoint(); err != nil {
+			err := l.named(l.following)
+			if err == nil {
+				_, err = l.signCheckpoint()
+			}
+			if err != nil && l.following.Err() == nil {
 				l.log.Error("no checkpoint was signed; the next one covers more", "error", err)
 			}
 			select {
@@ -171,7 +175,7 @@ func (l *Ledger) signCheckpoint() (*signedCheckpoint, error) {
 	defer l.checkpoints.signing.Unlock()
 	size := l.merkle.Size()
 	last := l.checkpoints.last.Load()
-	if size == 0 || last != nil && last.Size >= size {
+	if size == 0 || l.origin() == "" || last != nil && last.Size >= size {
 		return last, nil
 	}
 	tree, err := l.tree(size)
@@ -212,6 +216,16 @@ func (l *Ledger) tree(size uint64) (evidence.Checkpoint, error) {
 func (l *Ledger) origin() string {
 	founded, _ := l.register.Founded()
 	return founded.Origin
+}
+
+// named makes sure that the name is known of a ledger that is founded. The tree may have
+// seen the founding first: it follows the ledger, where another node may have written, and
+// the register asks when it has to know.
+func (l *Ledger) named(ctx context.Context) error {
+	if l.merkle.Size() == 0 || l.origin() != "" {
+		return nil
+	}
+	return l.refresh(ctx)
 }
 
 func (c *checkpoints) write(text []byte, public string) error {
@@ -279,6 +293,9 @@ func (l *Ledger) publicKeys(origin string) (evidence.Keys, error) {
 // now.
 func (l *Ledger) freshCheckpoint(ctx context.Context) (*signedCheckpoint, error) {
 	if err := l.caughtUp(ctx, l.merkle); err != nil {
+		return nil, err
+	}
+	if err := l.named(ctx); err != nil {
 		return nil, err
 	}
 	signed, err := l.signCheckpoint()

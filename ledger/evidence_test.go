@@ -459,6 +459,22 @@ func TestFreezeReceipt(t *testing.T) {
 	}
 }
 
+// TestNodeThatDecidesNothingSigns: a node that was open before another one founded the
+// ledger learns its name when it has something to sign.
+func TestNodeThatDecidesNothingSigns(t *testing.T) {
+	t.Parallel()
+	url := natstest.Server(t)
+	first := openNode(t, url, nil)
+	second := openNode(t, url, first)
+	want(t, submit(t, first, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	if _, err := second.Prove(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if signed := second.checkpoints.last.Load(); signed == nil || signed.Origin != first.Origin() {
+		t.Errorf("signed is %+v, want a checkpoint of %s", signed, first.Origin())
+	}
+}
+
 // What a checkpoint, a proof and a receipt cost, beside the commit they follow.
 func BenchmarkEvidence(b *testing.B) {
 	dir := b.TempDir()
