@@ -10,7 +10,8 @@ import (
 
 // RebuildView folds a view anew beside the live one, compares the two and swaps the
 // new one in: see [projections.Runner.Rebuild]. When ctx ends, what was built stays,
-// and the next rebuild or the next start goes on there.
+// and the next rebuild or the next start goes on there. Errors: its; [ErrBadRequest]
+// to build through a commit that is not there yet.
 func (l *Ledger) RebuildView(ctx context.Context, name string, o projections.RebuildOptions, tell func(projections.Progress)) (projections.Rebuilt, error) {
 	ctx, leave, err := l.enter(ctx)
 	if err != nil {
@@ -18,6 +19,9 @@ func (l *Ledger) RebuildView(ctx context.Context, name string, o projections.Reb
 	}
 	defer leave()
 	out, err := l.runner.Rebuild(ctx, name, o, tell)
+	if beyond := (*projections.BeyondError)(nil); errors.As(err, &beyond) {
+		return out, fmt.Errorf("%w: %w", ErrBadRequest, beyond)
+	}
 	if err != nil {
 		return out, fmt.Errorf("rebuild %s: %w", name, err)
 	}
@@ -59,6 +63,8 @@ func (l *Ledger) rebuildEnded(ctx context.Context, name string, end func(context
 // rebuilt logs the outcome of a rebuild, of which nobody else may hear.
 func (l *Ledger) rebuilt(out projections.Rebuilt, err error) {
 	switch {
+	case errors.Is(err, projections.ErrDiscarded):
+		l.log.Info("a rebuild was stopped, and what was built is thrown away", "view", out.View)
 	case errors.Is(err, context.Canceled), errors.Is(err, projections.ErrStopped):
 		l.log.Info("a rebuild was stopped; it goes on at the next start, or when it is asked for", "view", out.View)
 	case err != nil:

@@ -56,8 +56,14 @@ var (
 	// ErrRebuilding: the view is being rebuilt or verified already.
 	ErrRebuilding = errors.New("it is being rebuilt or verified already")
 
-	// ErrStopped: somebody stopped the rebuild.
-	ErrStopped = errors.New("the rebuild was stopped; what was built stays, and the next rebuild goes on there")
+	// ErrStopped: somebody stopped the rebuild. What was built stays, unless it
+	// counts as ErrDiscarded, too.
+	ErrStopped = errors.New("the rebuild was stopped")
+
+	// ErrDiscarded: somebody stopped the rebuild to throw away what was built.
+	ErrDiscarded = fmt.Errorf("%w, and what was built is thrown away; the next rebuild begins at the first commit", ErrStopped)
+
+	errKept = fmt.Errorf("%w; what was built stays, and the next rebuild goes on there", ErrStopped)
 
 	// ErrFolding: the view is being folded anew, and cannot answer until then. See
 	// [FoldingError].
@@ -120,6 +126,17 @@ func (e *SequenceError) Error() string {
 
 // Is makes a SequenceError an [ErrSequence].
 func (e *SequenceError) Is(target error) bool { return target == ErrSequence }
+
+// BeyondError says that a view was to be built through a commit that the ledger does
+// not have yet.
+type BeyondError struct {
+	Asked uint64
+	Head  uint64 // of the ledger
+}
+
+func (e *BeyondError) Error() string {
+	return fmt.Sprintf("the ledger ends at commit %d; nothing can be built through %d", e.Head, e.Asked)
+}
 
 // TokensError says that a registration of an open cohort cannot be opened, so
 // that the register cannot hold its mobile number and photo ID. The view is not

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -13,7 +14,7 @@ type RebuildOptions struct {
 	DryRun bool
 	// To, when not 0, builds through that ledger sequence and tells the digest of what
 	// there was then, of those who are not frozen by now. It implies DryRun. There is
-	// nothing to compare with.
+	// nothing to compare with. It is at most the ledger's head.
 	To uint64
 }
 
@@ -21,7 +22,7 @@ type RebuildOptions struct {
 type job struct {
 	stop context.CancelFunc
 	done chan struct{} // closed when it has ended
-	told bool          // to stop. The runner's lock protects this and the next
+	told error         // why it was told to stop. The runner's lock protects this and the next
 	at   Progress
 	out  Rebuilt // set before done is closed, with err
 	err  error
@@ -39,12 +40,17 @@ const watching = 100 * time.Millisecond
 // there; so does [Runner.Run]. A rebuild that is under way already is joined. Tell,
 // when not nil, is told how far it is.
 //
-// Errors: [ErrUnknownView]; [ErrRebuilding] for a dry run beside another or a
-// verification; [ErrStopped]; [ErrUncertain]; those of [CatchUp].
+// Errors: [ErrUnknownView]; a [*BeyondError]; [ErrRebuilding] for a dry run beside
+// another or a verification; [ErrStopped]; [ErrUncertain]; those of [CatchUp].
 func (r *Runner) Rebuild(ctx context.Context, name string, o RebuildOptions, tell func(Progress)) (Rebuilt, error) {
 	v, err := r.view(name)
 	if err != nil {
 		return Rebuilt{}, err
+	}
+	if o.To > 0 {
+		if head, err := r.ledger.Head(ctx); err != nil || o.To > head {
+			return Rebuilt{}, cmp.Or(err, error(&BeyondError{o.To, head}))
+		}
 	}
 	if o.DryRun || o.To > 0 {
 		return v.dryRun(ctx, r.ledger, o.To, tell)
@@ -69,8 +75,8 @@ func (r *Runner) Rebuild(ctx context.Context, name string, o RebuildOptions, tel
 		stop()
 		r.note(func() {
 			delete(r.jobs, name)
-			if j.told && errors.Is(j.err, context.Canceled) {
-				j.err = ErrStopped
+			if j.told != nil && errors.Is(j.err, context.Canceled) {
+				j.err = j.told
 			}
 		})
 		close(j.done)
@@ -117,16 +123,15 @@ func (r *Runner) watch(ctx context.Context, j *job, tell func(Progress)) (Rebuil
 // Stop ends the rebuild of a view that is under way, and leaves what was built. It
 // tells whether there was one. Errors: [ErrUnknownView]; ctx's.
 func (r *Runner) Stop(ctx context.Context, name string) (bool, error) {
+	return r.stop(ctx, name, errKept)
+}
+
+// stop ends a rebuild, which returns why.
+func (r *Runner) stop(ctx context.Context, name string, why error) (bool, error) {
 	if _, err := r.view(name); err != nil {
 		return false, err
 	}
-	r.mu.Lock()
-	j := r.jobs[name]
-	if j != nil {
-		j.told = true
-		j.stop()
-	}
-	r.mu.Unlock()
+	j := r.end(name, why)
 	if j == nil {
 		return false, nil
 	}
@@ -138,10 +143,25 @@ func (r *Runner) Stop(ctx context.Context, name string) (bool, error) {
 	}
 }
 
+// end tells a rebuild to end, if one is under way, and why.
+func (r *Runner) end(name string, why error) *job {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := r.jobs[name]
+	if j == nil {
+		return nil
+	}
+	if j.told == nil || why == ErrDiscarded {
+		j.told = why // who only stops it does not bring back what another throws away
+	}
+	j.stop()
+	return j
+}
+
 // Abort ends the rebuild of a view and removes what was built, also of one that was
 // stopped before. It tells whether there was anything. Errors: those of Stop.
 func (r *Runner) Abort(ctx context.Context, name string) (bool, error) {
-	stopped, err := r.Stop(ctx, name)
+	stopped, err := r.stop(ctx, name, ErrDiscarded)
 	if err != nil {
 		return stopped, err
 	}

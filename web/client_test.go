@@ -207,6 +207,10 @@ func TestProblemsBecomeErrors(t *testing.T) {
 			t.Errorf("%s at the end of a stream comes back as %v", p.Code, err)
 		}
 	}
+	discarded, _ := problemOf(fmt.Errorf("rebuild people: %w", projections.ErrDiscarded))
+	if discarded.Code != "rebuild_stopped" || !strings.Contains(discarded.Error(), "thrown away") || strings.Contains(discarded.Error(), "stays") {
+		t.Errorf("a rebuild that somebody aborted becomes %s: %v", discarded.Code, discarded)
+	}
 	rejection := &domain.Rejection{Code: domain.CodeAuthorityKeyMissing, Field: "mode", Message: "adopt a key first"}
 	p, _ := problemOf(fmt.Errorf("somewhere: %w", rejection))
 	c := dialTest(t, func(w http.ResponseWriter, _ *http.Request) { p.write(w) })

@@ -121,7 +121,7 @@ var conditions = []condition{
 }
 
 // spoken are those whose text tells the caller more than the condition's own.
-var spoken = []error{access.ErrForbidden, access.ErrBadGrant, access.ErrBadCentre, access.ErrNotFound, access.ErrTooMany, projections.ErrFolding}
+var spoken = []error{access.ErrForbidden, access.ErrBadGrant, access.ErrBadCentre, access.ErrNotFound, access.ErrTooMany, projections.ErrFolding, projections.ErrStopped}
 
 func newProblem(status int, code, detail string) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
