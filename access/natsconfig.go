@@ -138,7 +138,8 @@ jetstream {
 # of the account. So nobody but the ledger is in the ledger's account: there a
 # centre, or who asks how large a stream is, could write into the ledger.
 # What crosses from one account to the other stands here, and an answer goes back
-# to the account that asked.
+# to the account that asked. An account in which nobody is yet stands here, too: the
+# server connects one that a reload brings only at the reload after it.
 accounts {
   LEDGER {
     jetstream: enabled
@@ -154,15 +155,13 @@ accounts {
       { service: "{{.}}", accounts: [CENTRES] }
 {{- end}}
       { stream: "{{.CentreInboxes}}", accounts: [CENTRES] }
-{{- if .Operators}}{{range .Health}}
+{{- range .Health}}
       { service: "{{.}}", accounts: [HEALTH] }
-{{- end}}{{end}}
-{{- if .Portals}}
+{{- end}}
       { stream: "notice.*.*", accounts: [PORTALS] }
       { service: "$JS.API.CONSUMER.INFO.NOTICES.*", accounts: [PORTALS] }
       { service: "$JS.API.CONSUMER.MSG.NEXT.NOTICES.*", response_type: stream, accounts: [PORTALS] }
       { service: "$JS.ACK.NOTICES.>", accounts: [PORTALS] }
-{{- end}}
     ]
   }
 
@@ -180,7 +179,6 @@ accounts {
       { stream: { account: LEDGER, subject: "{{.CentreInboxes}}" } }
     ]
   }
-{{- if .Operators}}
 
   # Operators see how large streams are and who is behind, and nothing in them.
   HEALTH {
@@ -195,8 +193,6 @@ accounts {
 {{- end}}
     ]
   }
-{{- end}}
-{{- if .Portals}}
 
   # Portals hear the notices of their districts, live and each from a durable consumer
   # that is made for it. They must not make one: the server would push to any subject.
@@ -215,6 +211,5 @@ accounts {
       { service: { account: LEDGER, subject: "$JS.ACK.NOTICES.>" } }
     ]
   }
-{{- end}}
 }
 `))
