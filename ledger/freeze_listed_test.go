@@ -368,7 +368,7 @@ func TestAuthorityAnswersAListedCitizen(t *testing.T) {
 		for of, h := range handovers {
 			p, err := l.OpenFrozen(t.Context(), Authority{Key: key, Handover: h}, referenceOf(n), "authority-1")
 			if of != n {
-				if !errors.Is(err, vault.ErrKeyMissing) {
+				if why := (*HandoverError)(nil); !errors.As(err, &why) || why.Freeze != uuidOf(9, n) {
 					t.Errorf("person %d with the handover of freeze %d: %v", n, of, err)
 				}
 				continue

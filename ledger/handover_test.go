@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"bahi/domain"
@@ -50,7 +52,7 @@ func TestAuthorityAnswersACitizen(t *testing.T) {
 	if _, err := l.OpenFrozen(t.Context(), Authority{Key: key, Handover: h}, referenceOf(77), "authority-1"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a number that nobody has: %v", err)
 	}
-	if _, err := l.OpenFrozen(t.Context(), Authority{Key: key, Handover: h}, referenceOf(9), "authority-1"); !errors.Is(err, vault.ErrKeyMissing) {
+	if _, err := l.OpenFrozen(t.Context(), Authority{Key: key, Handover: h}, referenceOf(9), "authority-1"); !errors.As(err, new(*HandoverError)) {
 		t.Errorf("a person of another cohort: %v", err)
 	}
 	report, err := AuditReport(l.AuditList(t.Context()))
@@ -76,5 +78,79 @@ func TestAuthorityAnswersACitizen(t *testing.T) {
 	}
 	if _, err := vault.OpenHandover(file, stranger); !errors.Is(err, vault.ErrOtherKey) {
 		t.Errorf("another key opens the handover: %v", err)
+	}
+}
+
+// TestWhichHandover: who comes without the handover that a person's details need, or
+// with another, is told which it is, and never to put keys back.
+func TestWhichHandover(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir())
+	for n := 1; n <= 2; n++ {
+		want(t, submit(t, l, centre, registrationOf(n, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	}
+	for n := 3; n <= 4; n++ {
+		want(t, submit(t, l, centre, registrationOf(n, patna, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	}
+	want(t, submit(t, l, centre, registrationOf(5, patna, domain.Age60Plus, "2021-01-16")), domain.Accepted)
+	key, err := vault.GenerateAuthorityKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.AdoptAuthorityKey(t.Context(), key.Public(), at("2021-01-17")); err != nil {
+		t.Fatal(err)
+	}
+	orders := make([]domain.Freeze, 3)
+	for i, of := range []domain.District{muzaffarpur, muzaffarpur, patna} {
+		orders[i] = freezeOf(i+1, of, fmt.Sprintf("2021-02-1%d", i))
+	}
+	orders[0].Persons = []domain.Reference{referenceOf(1)} // 2 is of the next
+	orders[2].Mode, orders[2].Standing, orders[2].Groups = domain.Erase, true, []domain.Group{domain.HealthCareWorker}
+	handovers := []*vault.Handover{nil}
+	for _, order := range orders {
+		receipt, err := l.Freeze(t.Context(), order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if order.Mode == domain.Erase {
+			continue
+		}
+		file, err := os.ReadFile(receipt.Handover)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := vault.OpenHandover(file, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handovers = append(handovers, h)
+	}
+	want(t, submit(t, l, centre, registrationOf(6, patna, domain.HealthCareWorker, "2021-02-16")), domain.Accepted)
+
+	for _, c := range []struct {
+		person int
+		opens  int // which handover; 0: none
+		want   HandoverError
+		says   string
+	}{
+		{1, 1, HandoverError{Freeze: orders[0].ID}, "give its file, " + orders[0].ID.String() + ".handover, with --handover"},
+		{2, 2, HandoverError{Freeze: orders[1].ID}, "give its file, " + orders[1].ID.String() + ".handover, with --handover"},
+		{3, 0, HandoverError{Freeze: orders[2].ID, Erased: true}, "no key opens"},
+		{5, 0, HandoverError{}, "not frozen"},
+		{6, 0, HandoverError{Erased: true}, "no key opens"}, // born closed
+	} {
+		for i, h := range handovers {
+			details, err := l.OpenFrozen(t.Context(), Authority{Key: key, Handover: h}, referenceOf(c.person), "authority-1")
+			if i > 0 && i == c.opens {
+				if err != nil || details.Person != referenceOf(c.person) {
+					t.Errorf("person %d with handover %d: %v", c.person, i, err)
+				}
+				continue
+			}
+			var why *HandoverError
+			if !errors.As(err, &why) || *why != c.want || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "back") {
+				t.Errorf("person %d with handover %d: %v, want %+v", c.person, i, err, c.want)
+			}
+		}
 	}
 }

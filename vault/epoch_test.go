@@ -295,10 +295,10 @@ func TestHandoverOfListed(t *testing.T) {
 			t.Errorf("epoch %d: %+v, %v", i+1, d, err)
 		}
 	}
-	if _, err := h.OpenDose(hcw, survivor, first); !errors.Is(err, ErrKeyMissing) {
+	if _, err := h.OpenDose(hcw, survivor, first); !errors.Is(err, ErrNotHandedOver) {
 		t.Errorf("without the wrapped key: %v", err)
 	}
-	if _, err := h.OpenDose(hcw, listed, other, wrapped); !errors.Is(err, ErrKeyMissing) {
+	if _, err := h.OpenDose(hcw, listed, other, wrapped); !errors.Is(err, ErrNotHandedOver) {
 		t.Errorf("somebody else: %v", err)
 	}
 }

@@ -19,8 +19,12 @@ var (
 
 	// ErrKeyMissing: the vault has no key for the cohort, or not the epoch that
 	// the record was sealed under. For an open cohort with people in it this
-	// means that the key file is not the ledger's, or is damaged.
-	ErrKeyMissing = errors.New("the vault does not have this key; put the ledger's own key file back")
+	// means that the key file is not the ledger's, or is damaged. Who puts one back
+	// that is older than a freeze puts erased keys back, too.
+	ErrKeyMissing = errors.New("the vault does not have this key; put the ledger's own key file back, today's and none from before a freeze")
+
+	// ErrNotHandedOver: a handover does not have the key of the cohort or the person.
+	ErrNotHandedOver = errors.New("this handover does not have the key")
 
 	// ErrCorrupt: sealed bytes do not open. They were changed, or belong to
 	// another cohort, person or kind of record.
@@ -51,7 +55,7 @@ func (e *SectorError) Error() string {
 	if e.Cohort != (domain.Cohort{}) {
 		whose = "of cohort " + e.Cohort.String()
 	}
-	return fmt.Sprintf("%s, sector %d, %s: %s; put the file back from its copy, or, if nobody is registered in that cohort, fill the sector with zeros",
+	return fmt.Sprintf("%s, sector %d, %s: %s; put the file back from its copy, unless that is from before a freeze, or, if nobody is registered in that cohort, fill the sector with zeros",
 		e.Path, e.Sector, whose, e.Reason)
 }
 

@@ -389,13 +389,13 @@ func (h *Handover) recordKeys(c domain.Cohort, p domain.PersonToken, wrapped [][
 		if k, ok := h.persons[handedPerson{c, p}]; ok && k.epoch == epoch {
 			return bytes.Clone(k.key[:]), nil
 		}
-		return nil, fmt.Errorf("cohort %s, key epoch %d, is not in this handover: %w", c, epoch, ErrKeyMissing)
+		return nil, fmt.Errorf("cohort %s, key epoch %d: %w", c, epoch, ErrNotHandedOver)
 	}
 	return &recordKeys{cohort: c, person: p, held: held, wrapped: wrapped}
 }
 
 // OpenRegistration opens a sealed registration of the ledger, as
-// [Vault.OpenRegistration] did before the freeze. It returns [ErrKeyMissing] for
+// [Vault.OpenRegistration] did before the freeze. It returns [ErrNotHandedOver] for
 // a cohort, or a person, that is not in the handover, or [ErrCorrupt].
 func (h *Handover) OpenRegistration(c domain.Cohort, p domain.PersonToken, sealed []byte, wrapped ...[]byte) (domain.Details, domain.RegistrationTokens, error) {
 	return openRegistration(h.recordKeys(c, p, wrapped), sealed)

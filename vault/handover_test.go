@@ -174,7 +174,7 @@ func TestHandover(t *testing.T) {
 	if d, err := h.OpenDose(flw, somebody, dose); err != nil || d != someDose {
 		t.Errorf("the authority opens a dose: %v", err)
 	}
-	if _, err := h.OpenDose(old, somebody, survivor); !errors.Is(err, ErrKeyMissing) {
+	if _, err := h.OpenDose(old, somebody, survivor); !errors.Is(err, ErrNotHandedOver) || errors.Is(err, ErrKeyMissing) {
 		t.Errorf("a cohort that was not handed over: %v", err)
 	}
 	if _, _, err := h.OpenRegistration(hcw, domain.PersonToken{}, registration); !errors.Is(err, ErrCorrupt) {
