@@ -76,13 +76,8 @@ func (d *door) close() {
 
 // serve answers until ctx is done, then lets requests end.
 func (d *door) serve(ctx context.Context) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/submissions", d.submit)
-	mux.HandleFunc("GET /v1/verdicts", d.verdicts)
-	mux.HandleFunc("GET /v1/status", d.status)
-	mux.HandleFunc("POST /v1/retry", d.retry)
 	server := &http.Server{
-		Handler:           d.guarded(mux),
+		Handler:           d.guarded(d.routes()),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       requestTime,
 		WriteTimeout:      2 * requestTime,
@@ -104,6 +99,32 @@ func (d *door) serve(ctx context.Context) error {
 	}
 	<-failed
 	return nil
+}
+
+// routes are what there is to be asked for. What is not there is a problem like every
+// other, too.
+func (d *door) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range []struct {
+		methods, path string
+		serve         http.HandlerFunc
+	}{
+		{"POST", "/v1/submissions", d.submit},
+		{"GET, HEAD", "/v1/verdicts", d.verdicts},
+		{"GET, HEAD", "/v1/status", d.status},
+		{"POST", "/v1/retry", d.retry},
+	} {
+		method, _, _ := strings.Cut(route.methods, ",")
+		mux.HandleFunc(method+" "+route.path, route.serve)
+		mux.HandleFunc(route.path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", route.methods)
+			refuse(w, Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: route.path + " takes " + route.methods})
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, Problem{Status: http.StatusNotFound, Code: "no_such_route", Detail: "there is no such route; see docs/CENTRES.md"})
+	})
+	return mux
 }
 
 // guarded lets in who names this door by its own address and shows the token,
@@ -145,6 +166,10 @@ func (d *door) submit(w http.ResponseWriter, r *http.Request) {
 			refuse(w, Problem{Status: http.StatusBadRequest, Code: "bad_request", Detail: err.Error()})
 			return
 		}
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		refuse(w, Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_encoding", Detail: "send the body as it is; the centre's door unpacks nothing"})
+		return
 	}
 	// All of it before any of it: who is cut off has an answer for everything or
 	// for nothing.

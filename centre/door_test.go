@@ -159,9 +159,10 @@ func TestDoorTurnsAway(t *testing.T) {
 	caller := callerOf(t, c)
 	port := caller.url[strings.LastIndex(caller.url, ":"):]
 	host := func(name string) func(*http.Request) { return func(r *http.Request) { r.Host = name } }
-	bearer := func(value string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set("Authorization", value) }
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
+	bearer := func(value string) func(*http.Request) { return header("Authorization", value) }
 	none := func(*http.Request) {}
 	for _, q := range []struct {
 		name, method, path, body string
@@ -177,8 +178,11 @@ func TestDoorTurnsAway(t *testing.T) {
 		{"without a token", "GET", "/v1/status", "", bearer(""), 401, "unauthorised"},
 		{"with another token", "POST", "/v1/submissions", native(registration(1)), bearer("Bearer " + strings.ToLower(caller.token)), 401, "unauthorised"},
 		{"with a basic token", "GET", "/v1/status", "", bearer("Basic " + caller.token), 401, "unauthorised"},
-		{"another route", "GET", "/v1/persons", "", none, 404, ""},
-		{"another method", "GET", "/v1/submissions", "", none, 405, ""},
+		{"another route", "GET", "/v1/persons", "", none, 404, "no_such_route"},
+		{"another method", "GET", "/v1/submissions", "", none, 405, "method_not_allowed"},
+		{"another method than GET", "DELETE", "/v1/status", "", none, 405, "method_not_allowed"},
+		{"a packed body", "POST", "/v1/submissions", "\x1f\x8b\x08", header("Content-Encoding", "gzip"), 415, "unsupported_encoding"},
+		{"a body that says it is as it is", "POST", "/v1/submissions", "\n", header("Content-Encoding", "identity"), 202, ""},
 		{"another format", "POST", "/v1/submissions?format=xlsx", "x", none, 400, "bad_request"},
 		{"too much", "POST", "/v1/submissions", strings.Repeat("\n", maxBody+1), none, 413, "too_large"},
 		{"no bundle's id", "GET", "/v1/verdicts?bundle=7", "", none, 400, "bad_request"},
