@@ -147,7 +147,7 @@ func TestAnalystsKnowDays(t *testing.T) {
 // read.
 func TestFewTablesAtATime(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(l *limits) { l.tables, l.wait = 1, 500*time.Millisecond })
+	s := start(t, func(l *limits) { l.tables, l.wait = 1, 2*time.Second })
 	settle(t, s)
 	const counts = "/v1/districts/208/counts"
 	tables := []string{counts + "?by=day", counts + "?by=group,day-known", counts + "/diff?since=2021-01-16&by=day", counts + "?as_known=2021-01-18T12:00:00Z", counts + "/diff?since=2021-01-16T12:00:00Z"}
