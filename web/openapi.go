@@ -92,7 +92,7 @@ func (kindSchema) Schema(huma.Registry) *huma.Schema {
 
 type verdictLine struct {
 	ID      string   `json:"id,omitempty" format:"uuid" doc:"The submission's id"`
-	Line    int      `json:"line,omitempty" doc:"The line's number, from 1, of a submission without an id"`
+	Line    int      `json:"line,omitempty" doc:"The line's number, from 1, of a row of CSV or a record of another format, and of a native submission without an id"`
 	Verdict string   `json:"verdict" enum:"accepted,duplicate,rejected"`
 	Person  string   `json:"person,omitempty" doc:"Reference number" example:"21679381234566"`
 	Commit  uint64   `json:"commit,omitempty" doc:"Ledger sequence that holds the event; never told about a frozen person"`
