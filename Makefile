@@ -1,6 +1,6 @@
 # Bahi. `make` lists the targets; everything needs only Go, git and a C compiler.
 
-.PHONY: help build test race races lint generate bench curve demo fuzz cuts kills ci
+.PHONY: help build test race races lint generate bench curve demo fuzz cuts kills reloads ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ cuts: ## a centre's link cut 5,000 times under load, with restarts of both sides
 
 kills: ## processes that rebuild a view killed 200 times a view
 	BAHI_KILLS=200 go test -count=1 -v -timeout 1h -run TestRebuildKilled ./cmd/bahi
+
+reloads: ## an operator's NATS server that takes up 200 configurations and starts again ten times under a service
+	BAHI_RELOADS=200 go test -count=1 -v -timeout 1h -run TestReloads ./cmd/bahi
 
 bench: ## the project's own figures beside raw JetStream and Pebble
 	go run ./cmd/bahi bench

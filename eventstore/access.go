@@ -158,7 +158,7 @@ func (s *Store) onConnected(do func()) (forget func()) {
 
 // LastAccess returns the sequence of the last access event, 0 when there is none.
 func (s *Store) LastAccess(ctx context.Context) (uint64, error) {
-	last, err := s.audit.GetLastMsgForSubject(ctx, subjectAccess)
+	last, err := s.lastMessage(ctx, s.audit, subjectAccess)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil
 	}

@@ -52,7 +52,9 @@ func (s *Store) publish(ctx context.Context, subject string, data []byte, expect
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data}, expect...)
+	ack, err := WhileConnected(ctx, s.nc, func(ctx context.Context) (*jetstream.PubAck, error) {
+		return s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data}, expect...)
+	})
 	if err == nil {
 		return ack.Sequence, nil
 	}

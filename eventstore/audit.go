@@ -151,7 +151,7 @@ func (s *Store) AppendBarrier(ctx context.Context, order uint64) (barrier uint64
 // ledger, of the order it stands for; zeros when there is none. A node may use
 // the barrier only after it has folded the ledger through order.
 func (s *Store) LastBarrier(ctx context.Context) (barrier, order uint64, err error) {
-	last, err := s.audit.GetLastMsgForSubject(ctx, subjectBarrier)
+	last, err := s.lastMessage(ctx, s.audit, subjectBarrier)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, 0, nil
 	}

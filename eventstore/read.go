@@ -91,7 +91,7 @@ func (s *Store) Read(ctx context.Context, r Reading) iter.Seq2[Commit, error] {
 // right for a few; [Store.Read] is for many. The error is [ErrNotFound] when
 // the ledger does not reach so far.
 func (s *Store) At(ctx context.Context, sequence uint64) (Commit, error) {
-	m, err := s.ledger.GetMsg(ctx, sequence)
+	m, err := s.message(ctx, s.ledger, sequence)
 	if err != nil {
 		return Commit{}, s.explain(fmt.Sprintf("read commit %d", sequence), err)
 	}
@@ -196,7 +196,7 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 	last := want.after
 	if !want.follow && len(want.subjects) == 0 && end-last <= few {
 		for last < end {
-			m, err := stream.GetMsg(ctx, last+1)
+			m, err := s.message(ctx, stream, last+1)
 			if errors.Is(err, jetstream.ErrMsgNotFound) {
 				break // a hole; the reader below says how far it goes
 			}
@@ -215,7 +215,7 @@ func (s *Store) receive(ctx context.Context, stream jetstream.Stream, want wante
 		InactiveThreshold: abandoned,
 	}
 	config.FilterSubjects = want.subjects
-	consumer, err := stream.OrderedConsumer(ctx, config)
+	consumer, err := Ask(ctx, s.nc, func(ctx context.Context) (jetstream.Consumer, error) { return stream.OrderedConsumer(ctx, config) })
 	if err != nil {
 		return s.explain("read "+name, err)
 	}
@@ -292,7 +292,7 @@ func (s *Store) silent(ctx context.Context, stream jetstream.Stream, want wanted
 	if len(want.subjects) > 0 {
 		return nil
 	}
-	_, err := stream.GetMsg(ctx, last+1)
+	_, err := s.message(ctx, stream, last+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return &GapError{Stream: streamOf(stream), Want: last + 1, Got: end}
 	}
@@ -305,7 +305,7 @@ func (s *Store) silent(ctx context.Context, stream jetstream.Stream, want wanted
 // end returns the sequence behind which a reading is over. Every reading that
 // does not follow ends with a message that exists, so none waits for one.
 func (s *Store) end(ctx context.Context, stream jetstream.Stream, want wanted) (uint64, error) {
-	info, err := stream.Info(ctx)
+	info, err := s.infoOf(ctx, stream)
 	if err != nil {
 		return 0, s.explain("find the head of "+streamOf(stream), err)
 	}
@@ -328,7 +328,7 @@ func (s *Store) end(ctx context.Context, stream jetstream.Stream, want wanted) (
 	}
 	wanted := uint64(0)
 	for _, subject := range want.subjects {
-		last, err := stream.GetLastMsgForSubject(ctx, subject)
+		last, err := s.lastMessage(ctx, stream, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}

@@ -23,7 +23,7 @@ func (s *Store) CanAppend() error {
 // StoredAt returns when the server stored a commit: by its clock, also in a sandbox.
 // It costs the reading of the whole commit. [ErrNotFound] when there is none.
 func (s *Store) StoredAt(ctx context.Context, sequence uint64) (time.Time, error) {
-	msg, err := s.ledger.GetMsg(ctx, sequence)
+	msg, err := s.message(ctx, s.ledger, sequence)
 	if err != nil {
 		return time.Time{}, s.explain("find when a commit was stored", err)
 	}

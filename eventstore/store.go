@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -17,7 +16,9 @@ import (
 
 // Times that bound what the store waits for.
 const (
-	connectTimeout = 5 * time.Second  // for a connection to an external server
+	connectTimeout = 5 * time.Second // for a connection to an external server
+	connectTries   = 5
+	connectPause   = 100 * time.Millisecond
 	requestTimeout = 10 * time.Second // for an acknowledgement or an answer, unless the context ends earlier
 )
 
@@ -80,10 +81,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		return err
 	}
-	if s.ledger, err = openStream(ctx, s.js, ledgerConfig(s.config.Replicas)); err != nil {
+	if s.ledger, err = s.openStream(ctx, ledgerConfig(s.config.Replicas)); err != nil {
 		return err
 	}
-	s.audit, err = openStream(ctx, s.js, auditConfig(s.config.Replicas))
+	s.audit, err = s.openStream(ctx, auditConfig(s.config.Replicas))
 	return err
 }
 
@@ -122,7 +123,8 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(time.Second),
 		nats.ErrorHandler(s.trouble(name)),
-		nats.ReconnectBufSize(-1), // what cannot be sent now fails now, rather than be sent when nobody waits for it
+		nats.IgnoreAuthErrorAbort(), // an operator mends a configuration that lacks us
+		nats.ReconnectBufSize(-1),   // what cannot be sent now fails now, rather than be sent when nobody waits for it
 	}
 	address := s.config.URL
 	if s.embedded != nil {
@@ -135,11 +137,25 @@ func (s *Store) connect(name, user string) (*nats.Conn, error) {
 		}
 		options = append(options, signIn)
 	}
-	nc, err := nats.Connect(address, options...)
+	nc, err := Dial(address, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", redacted(s.config.URL), ErrUnreachable, err)
 	}
 	return nc, nil
+}
+
+// Dial connects to a NATS server. One that takes up a new configuration cuts off, or
+// refuses, who is just signing in: so it is tried five times, within as much time as
+// one may take.
+func Dial(address string, options ...nats.Option) (conn *nats.Conn, err error) {
+	begun := time.Now()
+	for try := 1; ; try++ {
+		conn, err = nats.Connect(address, options...)
+		if err == nil || try == connectTries || time.Since(begun) > connectTimeout {
+			return conn, err
+		}
+		time.Sleep(connectPause)
+	}
 }
 
 // trouble logs what goes wrong with a connection beside any call. Without it the client
@@ -208,11 +224,11 @@ type Info struct {
 
 // Info asks the server for facts about the ledger.
 func (s *Store) Info(ctx context.Context) (Info, error) {
-	ledger, err := s.ledger.Info(ctx)
+	ledger, err := s.infoOf(ctx, s.ledger)
 	if err != nil {
 		return Info{}, s.explain("ask about the ledger", err)
 	}
-	audit, err := s.audit.Info(ctx)
+	audit, err := s.infoOf(ctx, s.audit)
 	if err != nil {
 		return Info{}, s.explain("ask about the audit record", err)
 	}
@@ -229,11 +245,27 @@ func (s *Store) Info(ctx context.Context) (Info, error) {
 
 // Head returns the sequence of the last commit, 0 for an empty ledger.
 func (s *Store) Head(ctx context.Context) (uint64, error) {
-	info, err := s.ledger.Info(ctx)
+	info, err := s.infoOf(ctx, s.ledger)
 	if err != nil {
 		return 0, s.explain("find the ledger's head", err)
 	}
 	return info.State.LastSeq, nil
+}
+
+// The questions that the store asks the server. Each may be asked again.
+
+func (s *Store) infoOf(ctx context.Context, stream jetstream.Stream) (*jetstream.StreamInfo, error) {
+	return Ask(ctx, s.nc, func(ctx context.Context) (*jetstream.StreamInfo, error) { return stream.Info(ctx) })
+}
+
+func (s *Store) message(ctx context.Context, stream jetstream.Stream, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	return Ask(ctx, s.nc, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return stream.GetMsg(ctx, sequence) })
+}
+
+func (s *Store) lastMessage(ctx context.Context, stream jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
+	return Ask(ctx, s.nc, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return stream.GetLastMsgForSubject(ctx, subject)
+	})
 }
 
 // explain turns what the client says into an error of this package where there
@@ -245,26 +277,8 @@ func (s *Store) explain(doing string, err error) error {
 		err = ErrClosed
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		err = ErrNotFound
-	case Unanswered(err):
+	case Unanswered(err) && !errors.Is(err, ErrUnreachable):
 		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// Unanswered tells whether what a client of NATS says means that JetStream did not
-// answer: the server is away, or has nobody for JetStream at this moment, as for an
-// instant while it takes up a new configuration of its accounts.
-func Unanswered(err error) bool {
-	if refusal := (*jetstream.APIError)(nil); errors.As(err, &refusal) && refusal.Code == http.StatusServiceUnavailable {
-		return true
-	}
-	for _, silence := range []error{
-		nats.ErrNoResponders, nats.ErrTimeout, context.DeadlineExceeded,
-		jetstream.ErrJetStreamNotEnabled, nats.ErrReconnectBufExceeded,
-	} {
-		if errors.Is(err, silence) {
-			return true
-		}
-	}
-	return false
 }

@@ -75,17 +75,23 @@ func streamConfig(name string, replicas int, subjects ...string) jetstream.Strea
 // is given the subjects that it lacks, for earlier versions had fewer; apart from
 // that it is left as it is, and refused with [ErrUnfit] when it could lose or change
 // history.
-func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, want)
+func (s *Store) openStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := Ask(ctx, s.nc, func(ctx context.Context) (jetstream.Stream, error) {
+		stream, err := s.js.Stream(ctx, want.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			stream, err = s.js.CreateStream(ctx, want)
+		}
+		return stream, err
+	})
+	if err != nil && !errors.Is(err, ErrUnreachable) {
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the stream %s: %w: %w", want.Name, ErrUnreachable, err)
+		return nil, fmt.Errorf("open the stream %s: %w", want.Name, err)
 	}
 	if got := stream.CachedInfo().Config; len(got.Subjects) < len(want.Subjects) && includes(want.Subjects, got.Subjects) {
 		got.Subjects = want.Subjects
-		if stream, err = js.UpdateStream(ctx, got); err != nil {
+		if stream, err = s.js.UpdateStream(ctx, got); err != nil {
 			return nil, fmt.Errorf("give the stream %s its subjects: %w", want.Name, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/eventstore"
 )
 
 // Backlog is what waits to be taken in.
@@ -41,12 +42,12 @@ func Waiting(ctx context.Context, conn *nats.Conn) (Backlog, error) {
 	if s == nil || err != nil {
 		return Backlog{Centres: []CentreWaits{}}, err
 	}
-	return backlogOf(ctx, s)
+	return backlogOf(ctx, conn, s)
 }
 
-func backlogOf(ctx context.Context, s jetstream.Stream) (Backlog, error) {
+func backlogOf(ctx context.Context, conn *nats.Conn, s jetstream.Stream) (Backlog, error) {
 	b := Backlog{Centres: []CentreWaits{}}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter("intake.>"))
+	info, err := infoOf(ctx, conn, s, "intake.>")
 	if err != nil {
 		return b, fmt.Errorf("cannot see which bundles wait: %w", err)
 	}
@@ -70,9 +71,17 @@ func backlogOf(ctx context.Context, s jetstream.Stream) (Backlog, error) {
 	return b, nil
 }
 
+// infoOf asks how a stream is, and how many messages it has on each of the subjects of
+// a pattern.
+func infoOf(ctx context.Context, conn *nats.Conn, s jetstream.Stream, pattern string) (*jetstream.StreamInfo, error) {
+	return eventstore.Ask(ctx, conn, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+		return s.Info(ctx, jetstream.WithSubjectFilter(pattern))
+	})
+}
+
 // countOn counts the messages of a stream on subjects of a pattern.
-func countOn(ctx context.Context, s jetstream.Stream, pattern string) (n uint64, err error) {
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(pattern))
+func countOn(ctx context.Context, conn *nats.Conn, s jetstream.Stream, pattern string) (n uint64, err error) {
+	info, err := infoOf(ctx, conn, s, pattern)
 	if err != nil {
 		return 0, fmt.Errorf("cannot count what waits: %w", err)
 	}
@@ -95,7 +104,7 @@ func (d *Door) watch(ctx context.Context) {
 			return
 		case <-every.C:
 		}
-		b, err := backlogOf(ctx, d.intake)
+		b, err := backlogOf(ctx, d.config.Conn, d.intake)
 		if err != nil {
 			continue // the subscriptions tell of a server that is away
 		}

@@ -92,8 +92,11 @@ func OpenDoor(ctx context.Context, config Config) (*Door, error) {
 		config: config, js: js, quarantine: quarantine, log: quarantine.log, pace: steady,
 		asks: make(chan struct{}, asksAtATime), bundles: newBundleCounter(),
 	}
-	if d.intake, err = js.Stream(ctx, streamIntake); err == nil {
-		d.verdicts, err = js.Stream(ctx, streamVerdicts)
+	if d.intake, err = streamOf(ctx, js, streamIntake); err == nil {
+		d.verdicts, err = streamOf(ctx, js, streamVerdicts)
+	}
+	if err == nil && (d.intake == nil || d.verdicts == nil) {
+		err = jetstream.ErrStreamNotFound // somebody has removed it in the moment
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the door's streams: %w", err)

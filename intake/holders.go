@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/eventstore"
 	"bahi/ledger"
 	"bahi/vault"
 )
@@ -66,6 +67,7 @@ const patience = time.Second
 
 // streams are the door's. Both are nil if no door ever was.
 type streams struct {
+	conn               *nats.Conn
 	intake, quarantine jetstream.Stream
 }
 
@@ -81,7 +83,7 @@ func (e *ending) within(part func(context.Context, streams, domain.FreezeOrdered
 		if err != nil {
 			return 0, fmt.Errorf("cannot use JetStream: %w", err)
 		}
-		var s streams
+		s := streams{conn: conn}
 		if s.intake, err = streamOf(ctx, js, streamIntake); err != nil {
 			return 0, err
 		}
@@ -100,7 +102,7 @@ func (e *ending) endIntake(ctx context.Context, s streams, order domain.FreezeOr
 		if err := e.rotate(ctx, s); err != nil {
 			return 0, err
 		}
-		waited, err := countOf(ctx, s.intake, "intake.*.%d.*", order)
+		waited, err := countOf(ctx, s.conn, s.intake, "intake.*.%d.*", order)
 		if err != nil {
 			return 0, err
 		}
@@ -124,7 +126,7 @@ func (e *ending) rotate(ctx context.Context, s streams) error {
 
 // destroyRetired destroys the retired keys, once nobody needs them.
 func (e *ending) destroyRetired(ctx context.Context, s streams) error {
-	if err := drained(ctx, s.intake); err != nil {
+	if err := drained(ctx, s.conn, s.intake); err != nil {
 		return err
 	}
 	_, err := e.keys.DestroyRetiredIntakeKeys()
@@ -142,12 +144,15 @@ func (e *ending) endQuarantine(ctx context.Context, s streams, order domain.Free
 	if s.quarantine == nil {
 		return 0, nil
 	}
-	removed, err := countOf(ctx, s.quarantine, "quarantine.%d.>", order)
+	removed, err := countOf(ctx, s.conn, s.quarantine, "quarantine.%d.>", order)
 	if err != nil || removed == 0 {
 		return 0, err
 	}
 	for _, d := range districts(order) {
-		if err := s.quarantine.Purge(ctx, jetstream.WithPurgeSubject(fmt.Sprintf("quarantine.%d.>", d))); err != nil {
+		_, err := eventstore.Ask(ctx, s.conn, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, s.quarantine.Purge(ctx, jetstream.WithPurgeSubject(fmt.Sprintf("quarantine.%d.>", d)))
+		})
+		if err != nil {
 			return 0, fmt.Errorf("cannot purge the quarantine: %w", err)
 		}
 	}
@@ -180,12 +185,12 @@ func (e *ending) endPutBack(_ context.Context, orders []domain.FreezeOrdered) (b
 
 // drained returns when nothing is left of what waits now, or [ledger.ErrWaits] when
 // nobody takes it in.
-func drained(ctx context.Context, intake jetstream.Stream) error {
+func drained(ctx context.Context, conn *nats.Conn, intake jetstream.Stream) error {
 	var last uint64 // that was there at first
 	var was [2]uint64
 	moved := time.Now()
 	for first := true; ; first = false {
-		info, err := intake.Info(ctx)
+		info, err := eventstore.Ask(ctx, conn, func(ctx context.Context) (*jetstream.StreamInfo, error) { return intake.Info(ctx) })
 		if err != nil {
 			return fmt.Errorf("cannot see which bundles wait: %w", err)
 		}
@@ -213,9 +218,9 @@ func drained(ctx context.Context, intake jetstream.Stream) error {
 }
 
 // countOf counts the messages of the order's districts.
-func countOf(ctx context.Context, in jetstream.Stream, pattern string, order domain.FreezeOrdered) (n int64, err error) {
+func countOf(ctx context.Context, conn *nats.Conn, in jetstream.Stream, pattern string, order domain.FreezeOrdered) (n int64, err error) {
 	for _, d := range districts(order) {
-		messages, err := countOn(ctx, in, fmt.Sprintf(pattern, d))
+		messages, err := countOn(ctx, conn, in, fmt.Sprintf(pattern, d))
 		if err != nil {
 			return 0, err
 		}

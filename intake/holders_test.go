@@ -359,7 +359,7 @@ func TestEndingIsResumed(t *testing.T) {
 			eventually(t, "nothing waits", func() bool { return h.stored(t, streamIntake) == 0 })
 			copies := sealedIn(t, door.quarantine)
 			order := domain.FreezeOrdered{Freeze: domain.UUID{7}, District: 208}
-			var s streams
+			s := streams{conn: door.config.Conn}
 			var err error
 			if s.intake, err = streamOf(natstest.Context(t), door.js, streamIntake); err != nil {
 				t.Fatal(err)

@@ -174,7 +174,7 @@ func TestCentreThatProbesIsLocked(t *testing.T) {
 	wantLocked(c, &again)
 	wantLocked(c, &gone)
 	eventually(t, "nothing of it waits", func() bool {
-		n, err := countOn(natstest.Context(t), g.intake, "intake.>")
+		n, err := countOn(natstest.Context(t), g.config.Conn, g.intake, "intake.>")
 		return err == nil && n == 0
 	})
 	if v := publish(g.dial(t, "208002", seeds["208002"]), "208002", person(41, "208002")); v[1].Outcome != domain.Accepted {

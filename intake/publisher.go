@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -8,6 +9,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/eventstore"
 )
 
 // Publisher is a Watermill publisher to JetStream: a topic is a subject. Each
@@ -52,7 +55,10 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 			msg.Header.Set(headerUUID, m.UUID)
 			options = append(options, jetstream.WithMsgID(topic+" "+m.UUID))
 		}
-		if _, err := p.js.PublishMsg(m.Context(), msg, options...); err != nil {
+		_, err := eventstore.WhileConnected(m.Context(), p.js.Conn(), func(ctx context.Context) (*jetstream.PubAck, error) {
+			return p.js.PublishMsg(ctx, msg, options...)
+		})
+		if err != nil {
 			return fmt.Errorf("publishing to %s: %w", topic, err)
 		}
 	}

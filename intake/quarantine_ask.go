@@ -12,9 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/eventstore"
 	"bahi/formats"
 	"bahi/ledger"
 	"bahi/vault"
@@ -72,21 +74,12 @@ func (q *Quarantine) List(ctx context.Context, query QuarantineQuery) (Quarantin
 	if query.After >= math.MaxInt64 {
 		return page, fmt.Errorf("%w: after is the member next of the page before", ledger.ErrBadRequest)
 	}
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		FilterSubject: filter,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: query.After + 1,
-		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, InactiveThreshold: time.Minute,
-	})
+	messages, err := q.headers(ctx, stream, filter, query.After, limit+1)
 	if err != nil {
-		return page, fmt.Errorf("cannot list the quarantine: %w", err)
-	}
-	defer func() { _ = stream.DeleteConsumer(context.WithoutCancel(ctx), consumer.CachedInfo().Name) }()
-	batch, err := consumer.FetchNoWait(limit + 1)
-	if err != nil {
-		return page, fmt.Errorf("cannot list the quarantine: %w", err)
+		return page, err
 	}
 	last := uint64(0)
-	for msg := range batch.Messages() {
+	for _, msg := range messages {
 		meta, err := msg.Metadata()
 		if err != nil {
 			return page, fmt.Errorf("cannot list the quarantine: %w", err)
@@ -100,7 +93,43 @@ func (q *Quarantine) List(ctx context.Context, query QuarantineQuery) (Quarantin
 			page.Items = append(page.Items, s.Quarantined)
 		}
 	}
-	return page, batch.Error()
+	return page, nil
+}
+
+// headers returns messages behind a sequence, at most limit, without their content.
+func (q *Quarantine) headers(ctx context.Context, stream jetstream.Stream, filter string, after uint64, limit int) ([]jetstream.Msg, error) {
+	messages, err := eventstore.Ask(ctx, q.config.Conn, func(ctx context.Context) (messages []jetstream.Msg, err error) {
+		consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+			FilterSubject: filter,
+			DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1,
+			AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, InactiveThreshold: time.Minute,
+		})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = stream.DeleteConsumer(context.WithoutCancel(ctx), consumer.CachedInfo().Name) }()
+		for wanted := min(limit, int(consumer.CachedInfo().NumPending)); len(messages) < wanted; {
+			had := len(messages)
+			batch, err := consumer.FetchNoWait(min(wanted-had, maxItemsPage))
+			if err != nil {
+				return nil, err
+			}
+			for msg := range batch.Messages() {
+				messages = append(messages, msg)
+			}
+			if err := batch.Error(); err != nil {
+				return nil, err
+			}
+			if len(messages) == had { // lost on the way, or removed since: look anew
+				return nil, nats.ErrTimeout
+			}
+		}
+		return messages, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the quarantine: %w", err)
+	}
+	return messages, nil
 }
 
 func (query QuarantineQuery) filter() (string, error) {
@@ -142,7 +171,9 @@ func (q *Quarantine) find(ctx context.Context, id domain.UUID) (stored, error) {
 	if stream == nil {
 		return stored{}, errNotThere
 	}
-	msg, err := stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject("quarantine.*.*."+id.String()))
+	msg, err := eventstore.Ask(ctx, q.config.Conn, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject("quarantine.*.*."+id.String()))
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return stored{}, errNotThere
 	}
@@ -251,10 +282,13 @@ func (q *Quarantine) Drop(ctx context.Context, id domain.UUID, within domain.Dis
 // remove removes a message. That it is gone already is no error; that another one
 // stands in its place is errChanged.
 func (q *Quarantine) remove(ctx context.Context, s stored) error {
-	stream, err := q.js.Stream(ctx, streamQuarantine)
-	if err == nil {
-		err = stream.DeleteMsg(ctx, s.sequence)
-	}
+	_, err := eventstore.Ask(ctx, q.config.Conn, func(ctx context.Context) (struct{}, error) {
+		stream, err := q.js.Stream(ctx, streamQuarantine)
+		if err == nil {
+			err = stream.DeleteMsg(ctx, s.sequence)
+		}
+		return struct{}{}, err
+	})
 	if err == nil {
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -76,7 +75,7 @@ func (q *Quarantine) trimNow(ctx context.Context, of sender) error {
 	if stream == nil || err != nil {
 		return err
 	}
-	items, err := itemsOf(ctx, stream, of)
+	items, err := q.itemsOf(ctx, stream, of)
 	if err != nil {
 		return err
 	}
@@ -109,40 +108,22 @@ type item struct {
 }
 
 // itemsOf lists what lies in quarantine of a centre, the oldest first.
-func itemsOf(ctx context.Context, stream jetstream.Stream, of sender) (items []item, err error) {
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		FilterSubject: "quarantine.*." + of.Centre + ".*",
-		AckPolicy:     jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, InactiveThreshold: time.Minute,
-	})
+func (q *Quarantine) itemsOf(ctx context.Context, stream jetstream.Stream, of sender) (items []item, err error) {
+	messages, err := q.headers(ctx, stream, "quarantine.*."+of.Centre+".*", 0, maxQuarantineItems)
 	if err != nil {
-		return nil, fmt.Errorf("cannot list the quarantine: %w", err)
+		return nil, err
 	}
-	defer func() { _ = stream.DeleteConsumer(context.WithoutCancel(ctx), consumer.CachedInfo().Name) }()
-	for left := int(consumer.CachedInfo().NumPending); left > 0; {
-		batch, err := consumer.FetchNoWait(min(left, maxItemsPage))
+	for _, msg := range messages {
+		meta, err := msg.Metadata()
 		if err != nil {
 			return nil, fmt.Errorf("cannot list the quarantine: %w", err)
 		}
-		n := 0
-		for msg := range batch.Messages() {
-			n++
-			meta, err := msg.Metadata()
-			if err != nil {
-				return nil, fmt.Errorf("cannot list the quarantine: %w", err)
-			}
-			s, ok := parseStored(msg.Subject(), msg.Headers(), meta.Sequence.Stream, nil)
-			if !ok || s.From != of.District {
-				continue
-			}
-			size, _ := strconv.Atoi(msg.Headers().Get(nats.MsgSize))
-			items = append(items, item{meta.Sequence.Stream, size, s.Rows == 0 && size > 0})
+		s, ok := parseStored(msg.Subject(), msg.Headers(), meta.Sequence.Stream, nil)
+		if !ok || s.From != of.District {
+			continue
 		}
-		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("cannot list the quarantine: %w", err)
-		}
-		if left -= n; n == 0 {
-			break
-		}
+		size, _ := strconv.Atoi(msg.Headers().Get(nats.MsgSize))
+		items = append(items, item{meta.Sequence.Stream, size, s.Rows == 0 && size > 0})
 	}
 	return items, nil
 }

@@ -56,11 +56,11 @@ func TestShares(t *testing.T) {
 	if kept := of(flooder); len(kept) != quarantineSealedPerCentre || kept[len(kept)-1].Bundle != newest.String() {
 		t.Errorf("of the flood %d are kept, want the newest %d", len(kept), quarantineSealedPerCentre)
 	}
-	if n, err := countOn(natstest.Context(t), d.verdicts, "verdict."+flooder.tokens()+".*"); err != nil || n != 64 {
+	if n, err := countOn(natstest.Context(t), d.config.Conn, d.verdicts, "verdict."+flooder.tokens()+".*"); err != nil || n != 64 {
 		t.Errorf("of the flood %d verdicts are kept, %v", n, err)
 	}
 	for _, from := range others {
-		n, err := countOn(natstest.Context(t), d.verdicts, "verdict."+from.tokens()+".*")
+		n, err := countOn(natstest.Context(t), d.config.Conn, d.verdicts, "verdict."+from.tokens()+".*")
 		if kept := of(from); len(kept) != 1 || err != nil || n != 1 {
 			t.Errorf("of %v %d items and %d verdicts are kept, %v", from, len(kept), n, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/eventstore"
 )
 
 // The streams of the door. What lies in them is sealed.
@@ -93,10 +95,13 @@ func openStreams(ctx context.Context, js jetstream.JetStream, replicas int) erro
 		config.Replicas = max(replicas, 1)
 		// To create what is there already, unchanged, is nothing to the server; an
 		// update would interfere with a door that is at work on another node.
-		_, err := js.CreateStream(ctx, config)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			_, err = js.UpdateStream(ctx, config)
-		}
+		_, err := eventstore.Ask(ctx, js.Conn(), func(ctx context.Context) (jetstream.Stream, error) {
+			s, err := js.CreateStream(ctx, config)
+			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+				s, err = js.UpdateStream(ctx, config)
+			}
+			return s, err
+		})
 		if err != nil {
 			return fmt.Errorf("cannot open the stream %s: %w", config.Name, err)
 		}
@@ -106,7 +111,7 @@ func openStreams(ctx context.Context, js jetstream.JetStream, replicas int) erro
 
 // streamOf returns a stream, or nil when no door ever made it.
 func streamOf(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
-	s, err := js.Stream(ctx, name)
+	s, err := eventstore.Ask(ctx, js.Conn(), func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, name) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil
 	}

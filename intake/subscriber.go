@@ -124,13 +124,15 @@ func (s *Subscriber) enter() bool {
 
 // consume makes sure of the topic's consumer.
 func (s *Subscriber) consume(ctx context.Context, topic string) (jetstream.Consumer, error) {
-	consumer, err := s.js.CreateOrUpdateConsumer(ctx, s.options.Stream, jetstream.ConsumerConfig{
-		Durable:       durableName(topic),
-		FilterSubject: topic,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       s.options.AckWait,
-		MaxDeliver:    -1,
-		MaxAckPending: 1, // what keeps the order
+	consumer, err := eventstore.WhileConnected(ctx, s.conn, func(ctx context.Context) (jetstream.Consumer, error) {
+		return s.js.CreateOrUpdateConsumer(ctx, s.options.Stream, jetstream.ConsumerConfig{
+			Durable:       durableName(topic),
+			FilterSubject: topic,
+			AckPolicy:     jetstream.AckExplicitPolicy,
+			AckWait:       s.options.AckWait,
+			MaxDeliver:    -1,
+			MaxAckPending: 1, // what keeps the order
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot subscribe to %s of stream %s: %w", topic, s.options.Stream, err)

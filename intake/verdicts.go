@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/eventstore"
 )
 
 // The verdicts of a bundle that has a name are kept on verdict.<district>.<centre>.
@@ -46,7 +47,9 @@ func (d *Door) keepVerdicts(ctx context.Context, a arrival, sealed []byte, code 
 		}
 		msg.Header.Set(HeaderCode, string(code))
 	}
-	if _, err := d.js.PublishMsg(ctx, msg); err != nil {
+	// Twice is as good as once: the last one counts.
+	_, err := eventstore.Ask(ctx, d.config.Conn, func(ctx context.Context) (*jetstream.PubAck, error) { return d.js.PublishMsg(ctx, msg) })
+	if err != nil {
 		return fmt.Errorf("cannot keep verdicts: %w", err)
 	}
 	d.trimVerdicts(ctx, a.from, len(sealed))
@@ -55,7 +58,9 @@ func (d *Door) keepVerdicts(ctx context.Context, a arrival, sealed []byte, code 
 
 // keptVerdicts returns what is kept of a bundle, or nil.
 func (d *Door) keptVerdicts(ctx context.Context, of sender, bundle domain.UUID) (*jetstream.RawStreamMsg, error) {
-	kept, err := d.verdicts.GetLastMsgForSubject(ctx, verdictsSubject(of, bundle))
+	kept, err := eventstore.Ask(ctx, d.config.Conn, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return d.verdicts.GetLastMsgForSubject(ctx, verdictsSubject(of, bundle))
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
@@ -108,7 +113,7 @@ func (d *Door) answerAbout(answer *nats.Msg, of sender, id string) error {
 		return nil
 	}
 	// A bundle of which a code is kept may have been sent again since.
-	waiting, err := countOn(ctx, d.intake, "intake.*."+of.tokens())
+	waiting, err := countOn(ctx, d.config.Conn, d.intake, "intake.*."+of.tokens())
 	if err != nil {
 		return err
 	}

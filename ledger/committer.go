@@ -19,6 +19,8 @@ const (
 	maxSends         = 5       // of one commit to a server that does not answer
 	maxTries         = 100     // of one ask against foreign writers
 	appendTimeout    = 10 * time.Second
+	maxSilence       = 10 * time.Second
+	silencePause     = 200 * time.Millisecond // before a ledger that cannot be read is written to again
 )
 
 // committer decides and appends. Its one goroutine alone makes drafts of the
@@ -32,6 +34,7 @@ type committer struct {
 	inflight *flight                         // being flushed
 	landed   *flight                         // whose memory the next one takes; nil when there is none
 
+	silent     time.Time    // since when the ledger cannot be read; zero when it can
 	latest     time.Time    // the latest time that a sender gave
 	refreshing []chan error // who waits for the register to know the head
 }

@@ -3,8 +3,12 @@ package ledger
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"bahi/domain"
 	"bahi/eventstore"
@@ -95,4 +99,55 @@ func TestOrderIsKeptOverDistricts(t *testing.T) {
 	verdicts := submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16"), first, second)
 	want(t, verdicts[:2], domain.Accepted)
 	wantCode(t, verdicts[2], domain.CodePhotoIDTaken)
+}
+
+// TestSubmitWhileTheServerIsAway: what is submitted while the server is started again is
+// kept until it is back, and while it stays away answered, before long and without a
+// word in the log for each try.
+func TestSubmitWhileTheServerIsAway(t *testing.T) {
+	t.Parallel()
+	options := server.Options{JetStream: true, StoreDir: t.TempDir(), SyncAlways: true}
+	s := natstest.Start(t, &options)
+	var words syncedBuffer
+	dir := t.TempDir()
+	l, err := Open(t.Context(), Config{Data: dir + "/data", Keys: dir + "/keys", NATS: s.ClientURL(), Log: slog.New(slog.NewTextHandler(&words, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(t, l) })
+	want(t, submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	tries := make(chan struct{}, maxTries)
+	l.append = func(ctx context.Context, c eventstore.Commit, expected uint64) (uint64, error) {
+		tries <- struct{}{}
+		return l.store.Append(ctx, c, expected)
+	}
+	l.silence = natstest.Patience
+	send := func(n int) <-chan error {
+		answer := make(chan error, 1)
+		go func() {
+			_, err := l.Submit(t.Context(), centre, []domain.Submission{registrationOf(n, muzaffarpur, domain.HealthCareWorker, "2021-01-16")})
+			answer <- err
+		}()
+		return answer
+	}
+
+	natstest.Stop(s)
+	answer := send(2)
+	for range 3 {
+		<-tries
+	}
+	s = natstest.Start(t, &options) // where it was
+	if err := <-answer; err != nil {
+		t.Errorf("while it was started again: %v", err)
+	}
+
+	natstest.Stop(s)
+	l.silence = 0
+	if err := <-send(3); !errors.Is(err, ErrUndecided) {
+		t.Errorf("while it stayed away: %v", err)
+	}
+	if n := strings.Count(words.String(), "cannot be read"); n > 2 {
+		t.Errorf("the log says %d times that the ledger cannot be read", n)
+	}
+	natstest.Start(t, &options)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"bahi/domain"
 	"bahi/eventstore"
@@ -100,6 +101,7 @@ func (f *flight) answer(err error) {
 func (c *committer) land(err error) {
 	f := c.inflight
 	if err == nil {
+		c.silent = time.Time{}
 		if err = c.register.Accept(f.draft); err != nil {
 			// The commit is in the ledger; the register folds it again from there.
 			err = fmt.Errorf("the commit is stored, but the register could not be written: %w", err)
@@ -125,6 +127,9 @@ func (c *committer) resolve(f *flight, cause error) {
 	defer cancel()
 	before := c.register.Folded()
 	stored, err := c.foldTail(ctx, f.commit.ID)
+	if err == nil {
+		c.silent = time.Time{}
+	}
 	switch {
 	case stored:
 		c.inflight = nil
@@ -139,14 +144,30 @@ func (c *committer) resolve(f *flight, cause error) {
 		// same commit is sent again, under the same expectation and id: at most
 		// one of the two is stored.
 		c.send(f)
+	case err != nil && c.silentFor() > c.silence:
+		c.inflight = nil
+		f.answer(fmt.Errorf("%w (%w)", ErrUndecided, err))
+		c.redecide()
 	default:
 		if err != nil {
-			c.log.Warn("the ledger cannot be read", "error", err)
+			if c.silent.IsZero() {
+				c.silent = time.Now()
+				c.log.Warn("the ledger cannot be read", "error", err)
+			}
+			time.Sleep(silencePause)
 		}
 		c.inflight = nil
 		c.redecide() // first, so that f comes to stand before it
 		c.requeue(f)
 	}
+}
+
+// silentFor is how long the ledger could not be read.
+func (c *committer) silentFor() time.Duration {
+	if c.silent.IsZero() {
+		return 0
+	}
+	return time.Since(c.silent)
 }
 
 // again tells whether an append that failed so may succeed later.

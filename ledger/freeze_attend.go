@@ -16,6 +16,9 @@ import (
 // acknowledgements of others.
 const holdersPatience = 30 * time.Second
 
+// attendPause is how long orders that cannot be read are left alone.
+const attendPause = 5 * time.Second
+
 // AwaitedError says that a freeze holds, and that some holders have not
 // acknowledged it yet: their nodes do when they next run.
 type AwaitedError struct {
@@ -62,15 +65,22 @@ func (l *Ledger) attendFreezes() {
 		if err := l.attend(ctx); err != nil && ctx.Err() == nil {
 			l.log.Error(notAttended, "error", err)
 		}
-		for _, err := range l.store.Read(ctx, eventstore.Reading{After: after, Only: eventstore.Filter{Orders: true}, Follow: true}) {
-			if err == nil {
-				err = l.attend(ctx)
+		for ctx.Err() == nil {
+			for order, err := range l.store.Read(ctx, eventstore.Reading{After: after, Only: eventstore.Filter{Orders: true}, Follow: true}) {
+				if err == nil {
+					after = order.Sequence
+					err = l.attend(ctx)
+				}
+				if ctx.Err() != nil || errors.Is(err, ErrClosed) {
+					return
+				}
+				if err != nil {
+					l.log.Error(notAttended, "error", err)
+				}
 			}
-			if ctx.Err() != nil || errors.Is(err, ErrClosed) {
-				return
-			}
-			if err != nil {
-				l.log.Error(notAttended, "error", err)
+			select { // the orders could not be read
+			case <-time.After(attendPause):
+			case <-ctx.Done():
 			}
 		}
 	})

@@ -70,7 +70,8 @@ type Ledger struct {
 	log      *slog.Logger
 	now      func() time.Time
 	rules    domain.Rules
-	mixing   int // submissions of a district, on average, that share a commit with others', when no more wait
+	mixing   int           // submissions of a district, on average, that share a commit with others', when no more wait
+	silence  time.Duration // of the ledger, through which what waits is kept
 	lock     *os.File
 	vault    *vault.Vault
 	store    *eventstore.Store
@@ -126,6 +127,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 		now:       config.Now,
 		rules:     domain.BuiltInRules(),
 		mixing:    mixedAtMost,
+		silence:   maxSilence,
 		queue:     make(chan []*ask, maxWaiting),
 		refreshes: make(chan chan error),
 		stopping:  make(chan struct{}),

@@ -302,7 +302,7 @@ func until(t testing.TB, f *Follower, reached func(place) bool) {
 // placeIn is how far the notices have come.
 func placeIn(t testing.TB, f *Follower) place {
 	t.Helper()
-	_, m, err := tail(natstest.Context(t), f.stream)
+	_, m, err := f.tail(natstest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

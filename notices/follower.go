@@ -31,12 +31,17 @@ type Options struct {
 // Follower follows a ledger and tells others. There may be one on every node.
 type Follower struct {
 	ledger    *ledger.Ledger
+	conn      *nats.Conn
 	stream    jetstream.Stream
 	publisher message.Publisher // tests lose messages here
 	options   Options
 	pace      pace
 	asked     domain.Day // for which it was told what is due
 }
+
+// openTries is how often a follower is tried to begin while nobody answers: whether the
+// message with its place is there, the next try sees.
+const openTries = 3
 
 // pace is how patient a follower is. Tests are less so.
 type pace struct {
@@ -86,13 +91,17 @@ func Open(ctx context.Context, l *ledger.Ledger, conn *nats.Conn, o Options) (*F
 	if err != nil {
 		return nil, err
 	}
-	f := &Follower{ledger: l, publisher: publisher, options: o, pace: steady}
+	f := &Follower{ledger: l, conn: conn, publisher: publisher, options: o, pace: steady}
 	if f.stream, err = openStream(ctx, js, kept.Replicas); err != nil {
 		return nil, err
 	}
-	for {
+	for tries := 1; ; {
 		_, err := f.resume(ctx)
-		if err == nil || !isOvertaken(err) {
+		switch {
+		case isOvertaken(err):
+		case eventstore.Unanswered(err) && tries < openTries:
+			tries++
+		default:
 			return f, err
 		}
 	}
@@ -179,7 +188,7 @@ func (f *Follower) read(ctx context.Context, after uint64) (<-chan eventstore.Co
 // ends before what was told, for it was put back or is another one, it takes up at
 // the head.
 func (f *Follower) resume(ctx context.Context) (*teller, error) {
-	last, message, err := tail(ctx, f.stream)
+	last, message, err := f.tail(ctx)
 	if err != nil {
 		return nil, err
 	}

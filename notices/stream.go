@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"bahi/eventstore"
 )
 
 const (
@@ -49,10 +51,13 @@ func openStream(ctx context.Context, js jetstream.JetStream, replicas int) (jets
 	}
 	// To create what is there already, unchanged, is nothing to the server; an
 	// update would interfere with a follower on another node.
-	stream, err := js.CreateStream(ctx, config)
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		stream, err = js.UpdateStream(ctx, config)
-	}
+	stream, err := eventstore.Ask(ctx, js.Conn(), func(ctx context.Context) (jetstream.Stream, error) {
+		stream, err := js.CreateStream(ctx, config)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			stream, err = js.UpdateStream(ctx, config)
+		}
+		return stream, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the stream %s: %w", streamName, err)
 	}
@@ -61,12 +66,14 @@ func openStream(ctx context.Context, js jetstream.JetStream, replicas int) (jets
 
 // tail returns the sequence of the stream's last message, and the last one that is
 // still there: nil when there is none.
-func tail(ctx context.Context, stream jetstream.Stream) (last uint64, message *jetstream.RawStreamMsg, err error) {
-	info, err := stream.Info(ctx)
+func (f *Follower) tail(ctx context.Context) (last uint64, message *jetstream.RawStreamMsg, err error) {
+	info, err := eventstore.Ask(ctx, f.conn, func(ctx context.Context) (*jetstream.StreamInfo, error) { return f.stream.Info(ctx) })
 	if err != nil {
 		return 0, nil, fmt.Errorf("cannot look at the stream %s: %w", streamName, err)
 	}
-	message, err = stream.GetLastMsgForSubject(ctx, everySubject)
+	message, err = eventstore.Ask(ctx, f.conn, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return f.stream.GetLastMsgForSubject(ctx, everySubject)
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return info.State.LastSeq, nil, nil
 	}

@@ -155,6 +155,8 @@ func problemOf(err error) (p *Problem, known bool) {
 		// Not its cause, which is Pebble's and long.
 		bare := projections.ViewError{View: unusable.View, Err: unusable.Err}
 		return newProblem(http.StatusInternalServerError, codeUnusableView, bare.Error()), true
+	case errors.Is(err, eventstore.ErrUnknownOutcome): // of a reading, or of who may come in
+		err = ledger.ErrUndecided
 	}
 	for _, c := range conditions {
 		if !errors.Is(err, c.err) {

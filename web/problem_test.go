@@ -1,16 +1,20 @@
 package web
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"bahi/eventstore"
 )
 
 // TestProblemsAreDocumented holds the codes of problems and docs/CODES.md together.
@@ -43,5 +47,20 @@ func TestProblemsAreDocumented(t *testing.T) {
 	}
 	if want := slices.Sorted(maps.Keys(declared)); !slices.Equal(want, slices.Sorted(maps.Keys(documented))) {
 		t.Errorf("declared %v\ndocumented %v", want, slices.Sorted(maps.Keys(documented)))
+	}
+}
+
+// TestProblemsOfAServerThatIsNotSteady: what has no answer of the NATS server's asks for
+// patience, and is no fault of the service's.
+func TestProblemsOfAServerThatIsNotSteady(t *testing.T) {
+	t.Parallel()
+	for code, err := range map[string]error{
+		"undecided":         fmt.Errorf("record a read: %w", eventstore.ErrUnknownOutcome),
+		"store_unreachable": fmt.Errorf("list: %w", eventstore.ErrUnreachable),
+	} {
+		p, known := problemOf(err)
+		if !known || p.Code != code || p.GetStatus() != http.StatusServiceUnavailable || p.Error() == "" {
+			t.Errorf("%v: %+v", err, p)
+		}
 	}
 }
