@@ -29,6 +29,9 @@ type Client struct {
 	mu         sync.Mutex // guards what follows
 	key        []byte     // the intake key; nil until it is fetched
 	unanswered []*unanswered
+
+	callsMu sync.Mutex     // guards calls
+	calls   map[*call]bool // that are under way
 }
 
 // unanswered is a bundle that was sent, and of which no verdicts came.
@@ -95,7 +98,10 @@ func Dial(url string, options ClientOptions) (*Client, error) {
 	if options.InboxPrefix == "" {
 		options.InboxPrefix = "_INBOX"
 	}
-	natsOptions := []nats.Option{nats.Name("bahi centre"), nats.CustomInboxPrefix(options.InboxPrefix), nats.MaxReconnects(-1), nats.Timeout(dialTimeout)}
+	natsOptions := []nats.Option{
+		nats.Name("bahi centre"), nats.CustomInboxPrefix(options.InboxPrefix), nats.MaxReconnects(-1), nats.Timeout(dialTimeout),
+		nats.UseOldRequestStyle(), // each call asks anew whether it may listen
+	}
 	if options.Seed != "" {
 		nkey, err := nats.NkeyOptionFromSeed(options.Seed)
 		if err != nil {
@@ -113,6 +119,7 @@ func Dial(url string, options ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	c.ownsConn = true
+	c.heed()
 	return c, nil
 }
 
@@ -146,8 +153,9 @@ func (c *Client) Close() {
 
 // Publish sends 1 to [BundleSize] submissions of a centre as one bundle and
 // returns their verdicts, in the same order. The errors are [ErrNotReceived],
-// [ErrNoVerdicts], [ErrNoKey], a [*BundleError], and ctx's. After any of them the
-// same submissions may be published again: what the ledger holds is a duplicate.
+// [ErrNoVerdicts], [ErrNoKey], a [*BundleError], of a client of [Dial] also a
+// [*DeniedError], and ctx's. After any of them the same submissions may be published
+// again: what the ledger holds is a duplicate.
 func (c *Client) Publish(ctx context.Context, district domain.District, centre string, submissions []domain.Submission) ([]domain.Verdict, error) {
 	var lines []byte
 	for _, s := range submissions {
@@ -184,12 +192,14 @@ func (c *Client) PublishBundle(ctx context.Context, district domain.District, ce
 
 // exchange seals a bundle, unless it did earlier, and sends it.
 func (c *Client) exchange(ctx context.Context, district domain.District, centre string, id domain.UUID, lines []byte) ([]domain.Verdict, error) {
+	ctx, done := c.begin(ctx, sender{district, centre})
+	defer done()
 	of := sha256.Sum256(lines)
 	b, ok := c.take(district, centre, id, of)
 	if !ok {
 		key, err := c.IntakeKey(ctx)
 		if err != nil {
-			return nil, err
+			return nil, orDenied(ctx, err)
 		}
 		if b, err = Seal(key, district, centre, id, lines); err != nil {
 			return nil, err
@@ -234,9 +244,11 @@ func (c *Client) IntakeKey(ctx context.Context) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.Receipt)
 	defer cancel()
+	ctx, done := c.begin(ctx, sender{})
+	defer done()
 	reply, err := c.conn.RequestWithContext(ctx, KeySubject, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoKey, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoKey, orDenied(ctx, err))
 	}
 	c.key = reply.Data
 	return c.key, nil

@@ -67,8 +67,16 @@ var (
 // Send publishes a bundle and waits for its verdicts, in the order of its lines. One
 // that may have been sent before it asks for first, and does not send again while it
 // waits to be taken in. It sets Sent. The errors are [ErrNotReceived],
-// [ErrNoVerdicts], a [*BundleError], and ctx's.
+// [ErrNoVerdicts], a [*BundleError], of a client of [Dial] also a [*DeniedError], and
+// ctx's.
 func (c *Client) Send(ctx context.Context, b *SealedBundle) ([]domain.Verdict, error) {
+	ctx, done := c.begin(ctx, sender{b.District, b.Centre})
+	defer done()
+	verdicts, err := c.send(ctx, b)
+	return verdicts, orDenied(ctx, err)
+}
+
+func (c *Client) send(ctx context.Context, b *SealedBundle) ([]domain.Verdict, error) {
 	inbox := c.inbox(b)
 	replies, err := c.conn.SubscribeSync(inbox)
 	if err != nil {
@@ -167,7 +175,8 @@ const askEvery = 5 * time.Second
 
 // Verdicts asks for the verdicts of a bundle that was sent earlier, perhaps by a
 // process that is gone. They are kept for 30 days. The errors are [ErrWaiting],
-// [ErrUnknownBundle], a [*BundleError], ctx's, and others when no answer comes.
+// [ErrUnknownBundle], a [*BundleError], of a client of [Dial] also a [*DeniedError],
+// ctx's, and others when no answer comes.
 func (c *Client) Verdicts(ctx context.Context, b SealedBundle) ([]domain.Verdict, error) {
 	subject, err := VerdictsSubject(b.District, b.Centre)
 	if err != nil {
@@ -175,6 +184,8 @@ func (c *Client) Verdicts(ctx context.Context, b SealedBundle) ([]domain.Verdict
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.Receipt)
 	defer cancel()
+	ctx, done := c.begin(ctx, sender{b.District, b.Centre})
+	defer done()
 	question := nats.NewMsg(subject)
 	question.Data = []byte(b.ID.String())
 	question.Header.Set(HeaderReply, c.inbox(&b))
@@ -188,7 +199,7 @@ func (c *Client) Verdicts(ctx context.Context, b SealedBundle) ([]domain.Verdict
 	}
 	answer, err := answers.NextMsgWithContext(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("cannot ask for verdicts: %w", err)
+		return nil, orDenied(ctx, fmt.Errorf("cannot ask for verdicts: %w", err))
 	}
 	verdicts, err := b.read(answer)
 	if errors.Is(err, vault.ErrCorrupt) {

@@ -648,7 +648,7 @@ func TestCodesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, code := range []BundleCode{
-		BundleCannotOpen, BundleOtherKey, BundleBadSubject, BundleEmpty, BundleTooMany, BundleCrashed, BundleLocked, CodeRejected, AnswerWaiting, AnswerNotFound,
+		BundleCannotOpen, BundleOtherKey, BundleBadSubject, BundleEmpty, BundleTooMany, BundleCrashed, BundleLocked, CodeRejected, AnswerWaiting, AnswerNotFound, CodeNotPermitted,
 	} {
 		if !bytes.Contains(page, []byte("| `"+string(code)+"` |")) {
 			t.Errorf("docs/CENTRES.md does not explain %s", code)

@@ -114,6 +114,7 @@ func (p *program) problem(answer *web.Problem) (says, hint string) {
 func (p *program) fault(err error) (says, hint string) {
 	is := func(target error) bool { return errors.Is(err, target) }
 	var bundle *intake.BundleError
+	var denied *intake.DeniedError
 	switch {
 	case is(ledger.ErrLocked), is(eventstore.ErrLocked), is(projections.ErrLocked):
 		return p.data + " is in use by another bahi", "wait until it is done, or stop it; a service that is ready is spoken to by itself"
@@ -129,6 +130,8 @@ func (p *program) fault(err error) (says, hint string) {
 		return oneLine(err), "the ledger has another intake key by now, as after every freeze; ask the operator for the present one (`bahi ledger intake-key`), give it with --intake-key, and submit the same again"
 	case errors.As(err, &bundle) && bundle.Code == intake.BundleLocked:
 		return oneLine(err), "too much of what this centre sent named people who are not known; the authority looks into it and unlocks the centre (`bahi token unlock`), then submit what has no verdict"
+	case errors.As(err, &denied):
+		return oneLine(denied) + " (" + intake.CodeNotPermitted + ")", "see that --nkey, --district and --centre are of one centre, and that it is registered (`bahi centre list`); an external NATS has to be told of it, too (`bahi nats-config`)"
 	case is(ledger.ErrUndecided):
 		return "the ledger could not confirm what was sent last", "submit the same again: what was stored answers as a duplicate"
 	case is(ledger.ErrClosed):

@@ -48,6 +48,7 @@ func TestComplaints(t *testing.T) {
 		{fmt.Errorf("%w: the purpose is one of these", ledger.ErrBadRequest), exitUsage, "the purpose is one of these", ""},
 		{wrapped(&intake.BundleError{Code: intake.BundleOtherKey}), exitFailed, "other_key", "ask the operator for the present one"},
 		{wrapped(&intake.BundleError{Code: intake.BundleLocked}), exitFailed, "locked", "`bahi token unlock`"},
+		{wrapped(&intake.DeniedError{District: 208, Centre: "208001", Subject: "intake.208.208001"}), exitFailed, "(not_permitted)", "`bahi centre list`"},
 		{wrapped(&intake.BundleError{Code: intake.BundleCannotOpen}), exitFailed, "cannot_open", ""},
 		{ledger.ErrFrozen, exitFrozen, "frozen", ""},
 		{ledger.ErrNotFound, exitNotFound, "not found", ""},
