@@ -78,10 +78,16 @@ func (f *forwarder) connected(ctx context.Context, do func(context.Context) erro
 	during, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(up, func() { cancel(errLinkDown) })()
+	defer f.link.during(cancel)()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(f.pace.grace, func() { cancel(ctx.Err()) }) })()
 	err = do(during)
-	if err != nil && errors.Is(context.Cause(during), errLinkDown) && !errors.Is(err, errSpool) {
-		return errLinkDown
+	cause := context.Cause(during)
+	switch {
+	case err == nil, errors.As(err, new(*intake.BundleError)):
+		f.link.answered()
+	case errors.Is(err, errSpool):
+	case errors.Is(cause, errLinkDown), errors.Is(cause, errDenied):
+		return cause
 	}
 	return err
 }
@@ -189,6 +195,9 @@ func (f *forwarder) askFor(ctx context.Context, s sent) ([]domain.Verdict, error
 			return verdicts, nil
 		case errors.Is(err, errLinkDown):
 			n = 0
+		case errors.Is(err, errDenied):
+			n = 0
+			f.hold(ctx, intake.CodeNotPermitted)
 		case errors.Is(err, intake.ErrWaiting):
 			n = 0
 			f.pause(ctx, f.pace.again.after(3))

@@ -140,6 +140,9 @@ func (f *forwarder) deliver(ctx context.Context, batch []waiting) error {
 		case errors.Is(err, errLinkDown):
 			failures = 0 // the link has a patience of its own
 			f.count(func(t *tally) { t.failures++ })
+		case errors.Is(err, errDenied):
+			f.count(func(t *tally) { t.failures++ })
+			f.hold(ctx, intake.CodeNotPermitted)
 		case !errors.As(err, &refused):
 			f.unanswered(ctx, x, err, failures+1)
 		case refused.Code == intake.BundleOtherKey && f.config.IntakeKey == nil && refusals == 0:

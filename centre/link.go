@@ -17,14 +17,17 @@ import (
 
 // link is the connection to the ledger's NATS server. It is made again for ever.
 type link struct {
-	conn *nats.Conn
-	log  *slog.Logger
+	conn    *nats.Conn
+	log     *slog.Logger
+	foreign string // says that the nkey is not this centre's
 
-	mu    sync.Mutex // guards what follows
-	state LinkState
-	up    context.Context // done once the link is down
-	down  context.CancelCauseFunc
-	came  chan struct{} // closed when the link comes up
+	mu     sync.Mutex // guards what follows
+	state  LinkState
+	up     context.Context // done once the link is down
+	down   context.CancelCauseFunc
+	came   chan struct{}           // closed when the link comes up
+	denied bool                    // the server has said so since the link last went down
+	ends   context.CancelCauseFunc // ends what is under way; nil when nothing is
 }
 
 // LinkState says whether the ledger's server is in reach.
@@ -32,16 +35,20 @@ type LinkState struct {
 	Up     bool      `json:"up"`
 	Since  time.Time `json:"since"`
 	Server string    `json:"server"`
-	Fault  string    `json:"fault,omitempty"` // why the last attempt failed
+	Fault  string    `json:"fault,omitempty"` // why the last attempt failed; of a link that is up, why nothing goes over it
 	Cuts   int64     `json:"cuts"`            // how often the link went down since the start
 }
 
-var errLinkDown = errors.New("the link went down")
+var (
+	errLinkDown = errors.New("the link went down")
+	errDenied   = errors.New("the server does not let this nkey speak for the centre")
+)
 
 // openLink begins to connect. It fails only on what no later attempt can mend,
 // such as an address that is none.
 func openLink(c Config, p pace) (*link, error) {
 	l := &link{log: c.Log, came: make(chan struct{}), state: LinkState{Server: redacted(c.Server), Since: time.Now()}}
+	l.foreign = fmt.Sprintf("this nkey is not that of centre %s of district %d, or the centre is not registered; nothing goes on until that is mended", c.Centre, c.District)
 	l.up, l.down = context.WithCancelCause(context.Background())
 	l.down(errLinkDown)
 	conn, err := nats.Connect(c.Server, append([]nats.Option{
@@ -54,6 +61,7 @@ func openLink(c Config, p pace) (*link, error) {
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // the operator may register the centre later
 		nats.CustomReconnectDelay(p.reconnect.after),
+		nats.UseOldRequestStyle(), // each exchange asks anew whether it may listen
 		nats.ReconnectBufSize(-1), // what cannot be sent now fails now; the spool has it
 		nats.ConnectHandler(func(*nats.Conn) { l.rose() }),
 		nats.ReconnectHandler(func(*nats.Conn) { l.rose() }),
@@ -65,6 +73,12 @@ func openLink(c Config, p pace) (*link, error) {
 		return nil, fmt.Errorf("connect to %s: %w", l.state.Server, err)
 	}
 	l.conn = conn
+	// Whose nkey it is shows when the centre's own part is listened to, at every sign-in
+	// and not only when there is something to send.
+	if _, err := conn.Subscribe(intake.InboxPrefix(c.District, c.Centre)+".link", func(*nats.Msg) {}); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("listen at %s: %w", l.state.Server, err)
+	}
 	if conn.IsConnected() {
 		l.rose() // the handler says so too, but perhaps later
 	}
@@ -77,7 +91,10 @@ func (l *link) rose() {
 	if l.state.Up {
 		return
 	}
-	l.state.Up, l.state.Fault, l.state.Since = true, "", time.Now()
+	l.state.Up, l.state.Since = true, time.Now()
+	if !l.denied { // which may be heard before
+		l.state.Fault = ""
+	}
 	l.up, l.down = context.WithCancelCause(context.Background())
 	close(l.came)
 	l.log.Info("the link to the ledger is up", "server", l.state.Server)
@@ -91,6 +108,7 @@ func (l *link) fell(err error) {
 	}
 	l.state.Up, l.state.Since = false, time.Now()
 	l.state.Cuts++
+	l.denied = false
 	if err != nil {
 		l.state.Fault = err.Error()
 	}
@@ -102,9 +120,38 @@ func (l *link) fell(err error) {
 func (l *link) failed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, nats.ErrPermissionViolation):
+		if !l.denied {
+			l.log.Error(l.foreign, "server", l.state.Server, "code", intake.CodeNotPermitted)
+		}
+		l.denied, l.state.Fault = true, l.foreign
+		if l.ends != nil {
+			l.ends(errDenied)
+		}
+	default:
 		l.state.Fault = err.Error()
 	}
+}
+
+// during has end be called when the server denies what is under way until stop is.
+func (l *link) during(end context.CancelCauseFunc) (stop func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = end
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.ends = nil
+	}
+}
+
+// answered notes that the ledger answers: whatever was at fault is mended.
+func (l *link) answered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.denied, l.state.Fault = false, ""
 }
 
 func (l *link) look() LinkState {

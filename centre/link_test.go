@@ -1,11 +1,13 @@
 package centre
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
 	"bahi/domain"
 	"bahi/eventstore"
+	"bahi/intake"
 )
 
 // TestRegisteredLater: a centre that the ledger does not know is refused, goes on
@@ -30,6 +32,47 @@ func TestRegisteredLater(t *testing.T) {
 	if got := working.verdict(id); len(got) != 1 || got[0] != "accepted" {
 		t.Errorf("verdicts %v", got)
 	}
+}
+
+// TestAnotherCentresNKey: a centre that signs in with another's says so in its status
+// before there is anything to send, once in its log, and goes on when it is mended.
+func TestAnotherCentresNKey(t *testing.T) {
+	t.Parallel()
+	ledger, log := openUpstream(t), &syncBuffer{}
+	c := config(t)
+	c.Centre, c.Server, c.NATS = "208002", "nats://"+ledger.address(), ledger.signIn()
+	c.Log = slog.New(slog.NewTextHandler(log, nil))
+	working := run(t, c)
+	const says = "this nkey is not that of centre 208002 of district 208, or the centre is not registered"
+	state := func() Running {
+		s, err := working.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *s.Running
+	}
+	eventually(t, patience, "the status says why nothing goes on", func() bool {
+		r := state()
+		return r.Link.Up && strings.HasPrefix(r.Link.Fault, says)
+	})
+	id := keep(t, working.Centre, registration(1))
+	eventually(t, patience, "it waits to be mended", func() bool {
+		r := state()
+		return r.Holding == intake.CodeNotPermitted && r.Failures > 2
+	})
+	if said, cuts := strings.Count(log.String(), says), state().Link.Cuts; said < 1 || said > 1+int(cuts) {
+		t.Errorf("it is said %d times, and the link was cut %d times:\n%s", said, cuts, log)
+	}
+	if err := ledger.l.Store().SetCentres([]eventstore.CentreUser{{District: 208, Centre: "208002", NKey: public(t, ledger.seed)}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := working.verdict(id); len(got) != 1 || got[0] != "accepted" {
+		t.Errorf("verdicts %v", got)
+	}
+	eventually(t, patience, "nothing is wrong any more", func() bool {
+		r := state()
+		return r.Link.Up && r.Link.Fault == "" && r.Holding == ""
+	})
 }
 
 func TestRedacted(t *testing.T) {

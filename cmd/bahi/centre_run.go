@@ -196,7 +196,11 @@ func statusWords(s centre.Status) string {
 	case r == nil:
 		b.WriteString("link       nobody forwards; start `bahi centre run`\n")
 	case r.Link.Up:
-		fmt.Fprintf(&b, "link       up since %s, %s\n", when(r.Link.Since), r.Link.Server)
+		fmt.Fprintf(&b, "link       up since %s, %s", when(r.Link.Since), r.Link.Server)
+		if r.Link.Fault != "" {
+			fmt.Fprintf(&b, ": %s", r.Link.Fault)
+		}
+		b.WriteString("\n")
 	default:
 		fmt.Fprintf(&b, "link       down since %s, %s: %s\n", when(r.Link.Since), r.Link.Server, r.Link.Fault)
 	}
