@@ -103,12 +103,12 @@ func (l *link) rose() {
 func (l *link) fell(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.denied = false
 	if !l.state.Up {
 		return
 	}
 	l.state.Up, l.state.Since = false, time.Now()
 	l.state.Cuts++
-	l.denied = false
 	if err != nil {
 		l.state.Fault = err.Error()
 	}
