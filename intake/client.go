@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bahi/domain"
+	"bahi/eventstore"
 	"bahi/formats"
 )
 
@@ -52,7 +53,7 @@ type ClientOptions struct {
 	// answer: whoever can answer in the ledger's place then reads the bundles.
 	IntakeKey []byte
 
-	Attempts int           // 3: how often a bundle is tried before Publish gives up
+	Attempts int           // 3: how often a bundle is tried before Publish gives up, and the intake key asked for while nobody is there to give it
 	Receipt  time.Duration // 5 s: how long to wait for the server's receipt, and for answers to questions
 	Verdicts time.Duration // 60 s: how long to wait for verdicts after a receipt
 	Pause    time.Duration // 1 s: between attempts
@@ -99,7 +100,9 @@ func Dial(url string, options ClientOptions) (*Client, error) {
 		options.InboxPrefix = "_INBOX"
 	}
 	natsOptions := []nats.Option{
-		nats.Name("bahi centre"), nats.CustomInboxPrefix(options.InboxPrefix), nats.MaxReconnects(-1), nats.Timeout(dialTimeout),
+		nats.Name("bahi centre"), nats.CustomInboxPrefix(options.InboxPrefix), nats.Timeout(dialTimeout),
+		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), // the operator may mend it
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // calls tell; the library would print
 		nats.UseOldRequestStyle(), // each call asks anew whether it may listen
 	}
 	if options.Seed != "" {
@@ -109,7 +112,7 @@ func Dial(url string, options ClientOptions) (*Client, error) {
 		}
 		natsOptions = append(natsOptions, nkey)
 	}
-	conn, err := nats.Connect(url, append(natsOptions, options.NATS...)...)
+	conn, err := eventstore.Dial(url, append(natsOptions, options.NATS...)...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the NATS server: %w", err)
 	}
@@ -246,12 +249,20 @@ func (c *Client) IntakeKey(ctx context.Context) ([]byte, error) {
 	defer cancel()
 	ctx, done := c.begin(ctx, sender{})
 	defer done()
-	reply, err := c.conn.RequestWithContext(ctx, KeySubject, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoKey, orDenied(ctx, err))
+	for attempt := 1; ; attempt++ {
+		reply, err := c.conn.RequestWithContext(ctx, KeySubject, nil)
+		if err == nil {
+			c.key = reply.Data
+			return c.key, nil
+		}
+		if !errors.Is(err, nats.ErrNoResponders) || attempt == c.options.Attempts {
+			return nil, fmt.Errorf("%w: %w", ErrNoKey, orDenied(ctx, err))
+		}
+		select { // the server takes up a new configuration, or the ledger is started again
+		case <-time.After(c.options.Pause):
+		case <-ctx.Done():
+		}
 	}
-	c.key = reply.Data
-	return c.key, nil
 }
 
 func (c *Client) forgetKey() {

@@ -700,3 +700,22 @@ func TestDoorWithoutStreams(t *testing.T) {
 		t.Errorf("served without a stream: %v", err)
 	}
 }
+
+// TestKeyIsAskedForAgain: a centre that asks for the intake key while nobody gives it,
+// as while the ledger is started again, gets it from who comes.
+func TestKeyIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	h := openHouse(t)
+	c := h.centre(t, ClientOptions{Attempts: 1_000_000, Receipt: natstest.Patience})
+	before := c.conn.Stats().OutMsgs
+	answer := make(chan error, 1)
+	go func() {
+		_, err := c.IntakeKey(t.Context())
+		answer <- err
+	}()
+	eventually(t, "it is asked for", func() bool { return c.conn.Stats().OutMsgs > before })
+	h.open(t, new(memory).submit)
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+}
