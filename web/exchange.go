@@ -22,8 +22,9 @@ type exchange struct {
 	control  *http.ResponseController
 	patience time.Duration // how long the other side may keep a write waiting
 
-	deadlines sync.Mutex // orders those of writes
+	deadlines sync.Mutex // orders those of writes, and protects what follows
 	until     time.Time  // after which nothing is written any more; zero for never
+	over      bool       // the writer is the server's again
 
 	id      string
 	large   bool             // the answer may have very many rows
@@ -87,8 +88,19 @@ func (x *exchange) extend() {
 func (x *exchange) hurry(d time.Duration) {
 	x.deadlines.Lock()
 	defer x.deadlines.Unlock()
+	if x.over {
+		return
+	}
 	x.until = time.Now().Add(d)
 	_ = x.control.SetWriteDeadline(x.until)
+}
+
+// leave ends what other goroutines may do to the connection. Behind a handler that has
+// returned, a deadline is that of the next request, and over HTTP/2 a panic.
+func (x *exchange) leave() {
+	x.deadlines.Lock()
+	defer x.deadlines.Unlock()
+	x.over = true
 }
 
 // refuse answers with a problem, unless an answer has begun.
@@ -117,7 +129,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
-	r.Body = newBody(r, x.control, s.limits)
+	body := newBody(r, x.control, s.limits)
+	r.Body = body
 
 	defer func() {
 		fault := recover()
@@ -133,6 +146,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, end := range x.ends {
 			end()
 		}
+		x.leave()
+		body.leave()
 		took := time.Since(start)
 		s.metrics.observe(x, took)
 		s.record(r, x, took)

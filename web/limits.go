@@ -101,7 +101,7 @@ type body struct {
 
 	mu          sync.Mutex // protects what follows, and orders deadlines
 	end         time.Time  // of the whole; zero for a stream
-	over        bool       // everything is read, or reading has failed
+	over        bool       // everything is read, reading has failed, or nobody reads any more
 	interrupted bool
 }
 
@@ -170,6 +170,13 @@ func (b *body) within(d time.Duration) {
 	b.end = time.Now().Add(d)
 	b.mu.Unlock()
 	b.allow()
+}
+
+// leave ends what other goroutines may do to the body, as [exchange.leave] does.
+func (b *body) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
 }
 
 func (b *body) isOver() bool {

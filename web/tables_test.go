@@ -12,6 +12,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -296,4 +297,30 @@ func TestTablesEndWithTheirReader(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestNothingIsHurriedThatHasEnded: who ends an exchange from outside may come when it has
+// just ended by itself. Over HTTP/2 there is nothing any more then whose deadline it could be.
+func TestNothingIsHurriedThatHasEnded(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	asked := make(chan *http.Request, 1)
+	s.server.mux.HandleFunc("POST /asked", func(_ http.ResponseWriter, r *http.Request) { asked <- r })
+	server := httptest.NewUnstartedServer(s.server)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	answer, err := server.Client().Post(server.URL+"/asked", "text/plain", struct{ io.Reader }{strings.NewReader("nobody reads this")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || answer.ProtoMajor != 2 {
+		t.Fatalf("the test is blind: %s over %s", answer.Status, answer.Proto)
+	}
+	server.Close() // the handler has returned
+	r := <-asked
+	exchangeOf(r.Context()).hurry(0)
+	bodyOf(r).interrupt()
+	bodyOf(r).within(time.Second)
 }
