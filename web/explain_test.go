@@ -122,7 +122,8 @@ func TestAnalystsKnowDays(t *testing.T) {
 	for path, field := range map[string]string{
 		"counts?as_known=2021-01-20T12:00:00Z":                       "as_known",
 		"counts?as_known=2021-01-20T00:00:00%2B05:30":                "as_known",
-		"counts?as_known=2021-01-20T18:29:59Z":                       "", // the end of the day, as it is told
+		"counts?as_known=2021-01-20T18:29:59Z":                       "",         // the end of the day, as it is told
+		"counts?as_known=2021-01-20T18:29:59.5Z":                     "as_known", // half a second before it
 		"counts?as_known=2021-01-20":                                 "",
 		"statement?as_known=2021-01-20T12:00:00Z":                    "as_known",
 		"counts/diff?since=2021-01-16&as_known=2021-01-20T12:00:00Z": "as_known",
@@ -150,7 +151,7 @@ func TestFewTablesAtATime(t *testing.T) {
 	s := start(t, func(l *limits) { l.tables, l.wait = 1, 2*time.Second })
 	settle(t, s)
 	const counts = "/v1/districts/208/counts"
-	tables := []string{counts + "?by=day", counts + "?by=group,day-known", counts + "/diff?since=2021-01-16&by=day", counts + "?as_known=2021-01-18T12:00:00Z", counts + "/diff?since=2021-01-16T12:00:00Z"}
+	tables := []string{counts + "?by=day", counts + "?by=group,day-known", counts + "/diff?since=2021-01-16&by=day", counts + "?as_known=2021-01-18T12:00:00Z", counts + "?as_known=2021-01-18T23:59:59.5%2B05:30", counts + "/diff?since=2021-01-16T12:00:00Z"}
 	for range 2 { // each leaves its place
 		for _, path := range tables {
 			if got := s.ask(t, officer, "GET", path, ""); got.status != http.StatusOK {

@@ -146,9 +146,11 @@ func (s *Server) tabled(ctx context.Context, q projections.CountsQuery, known ..
 	return nil
 }
 
-// withinDay tells whether what was known at a time is not in the counts of whole days.
+// withinDay tells whether what was known at a time is not in the counts of whole days. The
+// end of a day is told to the second, and asked for so.
 func withinDay(known time.Time) bool {
-	return !known.IsZero() && known.Before(domain.DayOf(known).End().Truncate(time.Second))
+	end := domain.DayOf(known).End()
+	return !known.IsZero() && known.Before(end) && !known.Equal(end.Truncate(time.Second))
 }
 
 // mayBeLarge tells whether an answer may have more than some thousand rows.
