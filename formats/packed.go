@@ -22,10 +22,21 @@ var packed = []struct {
 // findPacked returns, of an input that is no text, the one item that there is.
 func findPacked(in *bufio.Reader) (Item, bool) {
 	for _, p := range packed {
-		start, _ := in.Peek(len(p.begins)) // a failure comes again, from the reader
-		if strings.HasPrefix(string(start), p.begins) {
+		if begins(in, p.begins) {
 			return Item{Line: 1, Reject: p.what.about(""), Foreign: true}, true
 		}
 	}
 	return Item{}, false
+}
+
+// begins tells whether an input begins so. It waits for no more of it than shows that it
+// does not: whoever sends a line may be waiting for its verdict.
+func begins(in *bufio.Reader, with string) bool {
+	for n := 1; n <= len(with); n++ {
+		start, _ := in.Peek(n) // a failure comes again, from the reader
+		if len(start) < n || !strings.HasPrefix(with, string(start)) {
+			return false
+		}
+	}
+	return true
 }

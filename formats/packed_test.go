@@ -4,9 +4,11 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"bahi/domain"
 )
@@ -72,5 +74,24 @@ func TestPackedFiles(t *testing.T) {
 				t.Errorf("%.10q counts as packed", text)
 			}
 		}
+	}
+}
+
+// TestNothingIsWaitedFor: a line is answered before the next one comes, however short.
+func TestNothingIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	lines, sender := io.Pipe()
+	defer sender.Close()
+	go sender.Write([]byte("{}\n"))
+	waiting := time.AfterFunc(30*time.Second, func() { lines.Close() })
+	items, err := Read(lines, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, err := range items {
+		if !waiting.Stop() || err != nil || i.Line != 1 || i.Reject == nil {
+			t.Errorf("more is waited for, or it is not read: %+v, %v", i, err)
+		}
+		break
 	}
 }
