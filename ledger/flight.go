@@ -27,7 +27,7 @@ func (c *committer) launch() {
 		return
 	}
 	c.inflight = f
-	c.send(f)
+	c.send(f, 0)
 }
 
 // answerUnfenced answers what leads to no commit. Everything of this node that it
@@ -73,10 +73,11 @@ func (f *flight) keepPhotoIDs() error {
 	return nil
 }
 
-func (c *committer) send(f *flight) {
+func (c *committer) send(f *flight, pause time.Duration) {
 	f.attempts++
 	expected := f.draft.Sequence() - 1
 	go func() {
+		time.Sleep(pause)
 		ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
 		defer cancel()
 		err := c.seal(f)
@@ -127,9 +128,6 @@ func (c *committer) resolve(f *flight, cause error) {
 	defer cancel()
 	before := c.register.Folded()
 	stored, err := c.foldTail(ctx, f.commit.ID)
-	if err == nil {
-		c.silent = time.Time{}
-	}
 	switch {
 	case stored:
 		c.inflight = nil
@@ -143,19 +141,21 @@ func (c *committer) resolve(f *flight, cause error) {
 		// Nothing new at the head: perhaps the commit is still on its way. The
 		// same commit is sent again, under the same expectation and id: at most
 		// one of the two is stored.
-		c.send(f)
+		c.send(f, 0)
 	case err != nil && c.silentFor() > c.silence:
 		c.inflight = nil
 		f.answer(fmt.Errorf("%w (%w)", ErrUndecided, err))
 		c.redecide()
-	default:
-		if err != nil {
-			if c.silent.IsZero() {
-				c.silent = time.Now()
-				c.log.Warn("the ledger cannot be read", "error", err)
-			}
-			time.Sleep(silencePause)
+	case c.register.Folded() == before:
+		// Nor can it be read whether it is there. The same is sent until it can,
+		// so that what was stored is not decided, and told, as a duplicate.
+		if c.silent.IsZero() {
+			c.silent = time.Now()
+			c.log.Warn("the ledger cannot be read", "error", err)
 		}
+		f.attempts--
+		c.send(f, silencePause)
+	default:
 		c.inflight = nil
 		c.redecide() // first, so that f comes to stand before it
 		c.requeue(f)
@@ -231,6 +231,11 @@ func (c *committer) foldForOthers() {
 // with that id. Orders are told first: a freeze further on may have destroyed the
 // keys of what is registered before it.
 func (c *committer) foldTail(ctx context.Context, id [16]byte) (met bool, err error) {
+	defer func() {
+		if err == nil {
+			c.silent = time.Time{}
+		}
+	}()
 	head, err := c.store.Head(ctx)
 	if err != nil || head <= c.register.Folded() {
 		return false, err

@@ -16,7 +16,7 @@ import (
 // acknowledgements of others.
 const holdersPatience = 30 * time.Second
 
-// attendPause is how long orders that cannot be read are left alone.
+// attendPause is how long what could not be attended to is left alone.
 const attendPause = 5 * time.Second
 
 // AwaitedError says that a freeze holds, and that some holders have not
@@ -56,37 +56,50 @@ func (l *Ledger) awaitHolders(ctx context.Context, id domain.UUID) (projections.
 }
 
 // attendFreezes carries this node's part of freezes that other nodes order: it
-// purges its own people view and destroys its own keys, and acknowledges.
+// purges its own people view and destroys its own keys, and acknowledges. What cannot
+// be done is tried again: a server that is away does not have it wait for the next
+// order, of which there may be none for years.
 func (l *Ledger) attendFreezes() {
 	after := l.register.Folded()
 	l.attending.Go(func() {
-		ctx := l.following
-		// An order may have been folded while earlier freezes were resumed.
-		if err := l.attend(ctx); err != nil && ctx.Err() == nil {
-			l.log.Error(notAttended, "error", err)
-		}
-		for ctx.Err() == nil {
-			for order, err := range l.store.Read(ctx, eventstore.Reading{After: after, Only: eventstore.Filter{Orders: true}, Follow: true}) {
-				if err == nil {
-					after = order.Sequence
-					err = l.attend(ctx)
-				}
-				if ctx.Err() != nil || errors.Is(err, ErrClosed) {
-					return
-				}
-				if err != nil {
-					l.log.Error(notAttended, "error", err)
-				}
+		said := ""
+		for {
+			err := l.attendOrders(l.following, &after)
+			if l.following.Err() != nil || errors.Is(err, ErrClosed) {
+				return
 			}
-			select { // the orders could not be read
-			case <-time.After(attendPause):
-			case <-ctx.Done():
+			if now := fmt.Sprint(err); now != said {
+				l.log.Error(notAttended, "error", err)
+				said = now
+			}
+			select {
+			case <-time.After(l.pause):
+			case <-l.following.Done():
 			}
 		}
 	})
 }
 
-const notAttended = "a freeze that another node ordered is not complete here; it is resumed at the next start"
+const notAttended = "a freeze that another node ordered is not complete here; it is tried again"
+
+// attendOrders attends to what is ordered, for an order may have been folded while
+// earlier freezes were resumed, and then to every order behind after as it comes. It
+// returns when it cannot; after is then what it has attended to.
+func (l *Ledger) attendOrders(ctx context.Context, after *uint64) error {
+	if err := l.attend(ctx); err != nil {
+		return err
+	}
+	for order, err := range l.store.Read(ctx, eventstore.Reading{After: *after, Only: eventstore.Filter{Orders: true}, Follow: true}) {
+		if err == nil {
+			err = l.attend(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		*after = order.Sequence
+	}
+	return nil
+}
 
 // attend does what is due of this node's part. It waits for a freeze that this
 // node carries out: no further order may come to remind it.

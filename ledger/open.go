@@ -72,6 +72,7 @@ type Ledger struct {
 	rules    domain.Rules
 	mixing   int           // submissions of a district, on average, that share a commit with others', when no more wait
 	silence  time.Duration // of the ledger, through which what waits is kept
+	pause    time.Duration // before freezes that could not be attended to are again
 	lock     *os.File
 	vault    *vault.Vault
 	store    *eventstore.Store
@@ -128,6 +129,7 @@ func Open(ctx context.Context, config Config) (*Ledger, error) {
 		rules:     domain.BuiltInRules(),
 		mixing:    mixedAtMost,
 		silence:   maxSilence,
+		pause:     attendPause,
 		queue:     make(chan []*ask, maxWaiting),
 		refreshes: make(chan chan error),
 		stopping:  make(chan struct{}),

@@ -1,0 +1,58 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bahi/domain"
+	"bahi/eventstore"
+	"bahi/internal/natstest"
+)
+
+// TestAttendAgain: a node that cannot do its part of a freeze when it is told of it, as
+// while the server is away, does it when it can, though no further order comes.
+func TestAttendAgain(t *testing.T) {
+	t.Parallel()
+	url := natstest.Server(t)
+	first := openNode(t, url, nil)
+	want(t, submit(t, first, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	second := openNode(t, url, first)
+	want(t, submit(t, second, centre, registrationOf(2, patna, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	second.freezing.Lock() // under which orders are attended to
+	second.pause = time.Millisecond
+	second.freezing.Unlock()
+	var mended atomic.Bool
+	var failed atomic.Uint64 // at which head
+	second.append = func(ctx context.Context, c eventstore.Commit, expected uint64) (uint64, error) {
+		if mended.Load() {
+			return second.store.Append(ctx, c, expected)
+		}
+		failed.Store(expected)
+		return 0, errors.New("injected")
+	}
+
+	order := freezeOf(1, muzaffarpur, "2021-03-04")
+	order.Mode = domain.Erase
+	frozen := make(chan error, 1)
+	go func() {
+		_, err := first.Freeze(t.Context(), order)
+		frozen <- err
+	}()
+	deadline := time.Now().Add(natstest.Patience)
+	for ; ; time.Sleep(5 * time.Millisecond) {
+		f, _ := first.freeze(order.ID)
+		if len(f.Awaits()) == len(second.holders()) && failed.Load() == first.register.Folded() {
+			break // nobody else's part is missing, and all that reminds of it has come
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it awaits %v", f.Awaits())
+		}
+	}
+	mended.Store(true)
+	if err := <-frozen; err != nil {
+		t.Error(err)
+	}
+}
