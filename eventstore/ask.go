@@ -26,19 +26,18 @@ const (
 // [ErrUnreachable], after five seconds when there is nobody, after 30 at most. While
 // there is no connection it does not wait at all.
 func Ask[T any](ctx context.Context, conn *nats.Conn, question func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
 	begun := time.Now()
 	for patience := firstTry; ; {
-		try, end := context.WithTimeout(ctx, patience)
+		try, end := context.WithTimeout(ctx, min(patience, askPatience-time.Since(begun)))
 		answer, err := WhileConnected(try, conn, question)
+		late := try.Err() != nil
 		end()
 		switch {
 		case err == nil || !Unanswered(err):
 			return answer, err
-		case !conn.IsConnected(), ctx.Err() != nil:
+		case !conn.IsConnected(), ctx.Err() != nil, time.Since(begun) >= askPatience:
 			return answer, fmt.Errorf("%w: %w", ErrUnreachable, err)
-		case errors.Is(err, context.DeadlineExceeded):
+		case late:
 			patience *= 2
 			continue
 		case time.Since(begun) > nobodyPatience:
