@@ -42,6 +42,9 @@ func (s *Server) statement(ctx context.Context, in *countsInput) (evidenceText, 
 	if err != nil {
 		return evidenceText{}, err
 	}
+	if err := s.tabled(ctx, q); err != nil {
+		return evidenceText{}, err
+	}
 	note, err := s.ledger.CountStatement(ctx, q)
 	return evidenceText{string(note)}, err
 }

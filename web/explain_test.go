@@ -150,8 +150,8 @@ func TestFewTablesAtATime(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(l *limits) { l.tables, l.wait = 1, 2*time.Second })
 	settle(t, s)
-	const counts = "/v1/districts/208/counts"
-	tables := []string{counts + "?by=day", counts + "?by=group,day-known", counts + "/diff?since=2021-01-16&by=day", counts + "?as_known=2021-01-18T12:00:00Z", counts + "?as_known=2021-01-18T23:59:59.5%2B05:30", counts + "/diff?since=2021-01-16T12:00:00Z"}
+	const counts, statement = "/v1/districts/208/counts", "/v1/districts/208/statement"
+	tables := []string{counts + "?by=day", counts + "?by=group,day-known", counts + "/diff?since=2021-01-16&by=day", counts + "?as_known=2021-01-18T12:00:00Z", counts + "?as_known=2021-01-18T23:59:59.5%2B05:30", counts + "/diff?since=2021-01-16T12:00:00Z", statement + "?as_known=2021-01-18T12:00:00Z"}
 	for range 2 { // each leaves its place
 		for _, path := range tables {
 			if got := s.ask(t, officer, "GET", path, ""); got.status != http.StatusOK {
@@ -167,8 +167,8 @@ func TestFewTablesAtATime(t *testing.T) {
 			t.Errorf("%s is answered %d %s", path, got.status, got.body)
 		}
 	}
-	for _, small := range []string{"?by=group", "?by=group&as_known=2021-01-18", "?as_known=2021-01-18T23:59:59%2B05:30", "/diff?since=2021-01-16"} {
-		if got := s.ask(t, officer, "GET", counts+small, ""); got.status != http.StatusOK {
+	for _, small := range []string{counts + "?by=group", counts + "?by=group&as_known=2021-01-18", counts + "?as_known=2021-01-18T23:59:59%2B05:30", counts + "/diff?since=2021-01-16", statement} {
+		if got := s.ask(t, officer, "GET", small, ""); got.status != http.StatusOK {
 			t.Errorf("%s is answered %d %s", small, got.status, got.body)
 		}
 	}
