@@ -72,8 +72,10 @@ func (l *Ledger) CountStatement(ctx context.Context, q projections.CountsQuery) 
 	if len(q.By) > 0 {
 		return nil, fmt.Errorf("%w: a signed statement has no rows; leave the breakdown out", ErrBadRequest)
 	}
-	if l.origin() == "" {
-		return nil, fmt.Errorf("the ledger is empty: %w", ErrNotFound)
+	if l.origin() == "" { // or another node has founded it meanwhile
+		if _, err := l.freshCheckpoint(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if q.AsKnown.IsZero() {
 		q.AsKnown = l.knownNow()

@@ -466,7 +466,14 @@ func TestNodeThatDecidesNothingSigns(t *testing.T) {
 	url := natstest.Server(t)
 	first := openNode(t, url, nil)
 	second := openNode(t, url, first)
+	third := openNode(t, url, first)
+	if _, err := third.CountStatement(t.Context(), projections.CountsQuery{District: muzaffarpur}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a statement of an empty ledger: %v", err)
+	}
 	want(t, submit(t, first, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+	if _, err := third.CountStatement(t.Context(), projections.CountsQuery{District: muzaffarpur}); err != nil {
+		t.Error(err)
+	}
 	if _, err := second.Prove(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
