@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -121,6 +122,21 @@ func TestAskNoMore(t *testing.T) {
 	}
 }
 
+// TestUnanswered: that there is no space is an answer, though the server gives it the
+// code of a server that is away.
+func TestUnanswered(t *testing.T) {
+	t.Parallel()
+	for id, silence := range map[server.ErrorIdentifier]bool{
+		server.JSClusterNotAvailErr: true, server.JSNotEnabledErr: true,
+		server.JSInsufficientResourcesErr: false, server.JSStreamStoreFailedF: false,
+	} {
+		err := fmt.Errorf("ask: %w", &jetstream.APIError{Code: 503, ErrorCode: jetstream.ErrorCode(id)})
+		if eventstore.Unanswered(err) != silence {
+			t.Errorf("%v: %t", err, !silence)
+		}
+	}
+}
+
 // TestShutOut: a server that was given a configuration without the ledger's user, and
 // then the right one, is signed in to again.
 func TestShutOut(t *testing.T) {
@@ -171,46 +187,90 @@ func TestShutOut(t *testing.T) {
 func TestDialAgain(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, &server.Options{})
-	door, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { door.Close() })
-	go func() {
-		for n := 0; ; n++ {
-			c, err := door.Accept()
-			if err != nil {
-				return
-			}
-			if n == 0 {
-				c.Close()
-				continue
-			}
-			inside, err := net.Dial("tcp", s.Addr().String())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			go pass(c, inside)
-			go pass(inside, c)
+	cut := false
+	conn, err := eventstore.Dial(through(t, s, func(client, inside net.Conn) {
+		if !cut {
+			cut = true
+			client.Close()
+			inside.Close()
+			return
 		}
-	}()
-	conn, err := eventstore.Dial("nats://" + door.Addr().String())
+		go pass(client, inside, nil)
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
 }
 
-func pass(to, from net.Conn) {
+// TestAppendCutOff: an acknowledgement that was to come over a connection that is lost
+// is not waited for, and what became of the commit is unknown.
+func TestAppendCutOff(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
+	var deaf atomic.Bool
+	lines := make(chan net.Conn, 10)
+	store := natstest.OpenConfig(t, eventstore.Config{URL: through(t, s, func(client, inside net.Conn) {
+		lines <- client
+		go pass(client, inside, &deaf)
+	})})
+	direct := natstest.OpenConfig(t, eventstore.Config{URL: s.ClientURL()})
+	deaf.Store(true)
+	outcome := make(chan error, 1)
+	go func() {
+		_, err := store.Append(t.Context(), enrolment(1, 1), 0)
+		outcome <- err
+	}()
+	for head := uint64(0); head == 0; {
+		var err error
+		if head, err = direct.Head(natstest.Context(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	(<-lines).Close()
+	if err := <-outcome; !errors.Is(err, eventstore.ErrUnknownOutcome) || !errors.Is(err, nats.ErrDisconnected) {
+		t.Errorf("%v", err)
+	}
+}
+
+// through returns an address at which who connects is passed on to a server. What the
+// server says is passed back by back.
+func through(t *testing.T, s *server.Server, back func(client, inside net.Conn)) (url string) {
+	t.Helper()
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { door.Close() })
+	go func() {
+		for {
+			client, err := door.Accept()
+			if err != nil {
+				return
+			}
+			inside, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				client.Close()
+				continue
+			}
+			go pass(inside, client, nil)
+			back(client, inside)
+		}
+	}()
+	return "nats://" + door.Addr().String()
+}
+
+// pass passes on what comes, unless it is not to be heard.
+func pass(to, from net.Conn, deaf *atomic.Bool) {
 	b := make([]byte, 4<<10)
 	for {
 		n, err := from.Read(b)
-		if err == nil {
+		if err == nil && (deaf == nil || !deaf.Load()) {
 			_, err = to.Write(b[:n])
 		}
 		if err != nil {
 			to.Close()
+			from.Close()
 			return
 		}
 	}
