@@ -313,7 +313,7 @@ func (c *crowd) check() {
 	defer analyst.Close()
 	sent := c.sent.Load()
 	if taken := c.taken.Load(); taken != sent {
-		t.Errorf("%d people were sent, %d have their verdicts", sent, taken)
+		t.Fatalf("%d people were sent, %d have their verdicts", sent, taken)
 	}
 	for deadline := time.Now().Add(natstest.Patience); ; {
 		counts, err := analyst.Counts(t.Context(), projections.CountsQuery{District: 208, AsOf: allDays})
