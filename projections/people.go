@@ -53,7 +53,7 @@ type peopleRows struct {
 func OpenPeople(dir string, options ...Options) (*People, error) {
 	p := &People{}
 	p.keeping = keeping{name: "people", version: peopleVersion, reads: peopleVersion, sorts: true, root: dir, options: only(options)}
-	p.open, p.takeOver = loadPeople, (*peopleRows).removedAs
+	p.open = loadPeople
 	if err := p.load(); err != nil {
 		return nil, err
 	}

@@ -2,17 +2,17 @@ package projections
 
 import (
 	"encoding/binary"
-	"maps"
 	"slices"
 
 	"bahi/domain"
 )
 
-// frozen is what a freeze removed from the view.
+// frozen is what a freeze removed from the view, or kept from ever coming into it: a
+// generation that is told the order before it has folded the people never has them.
 type frozen struct {
 	cohorts []domain.Cohort
 	within  []domain.Cohort // of which it removed listed persons only
-	rows    int64           // people
+	rows    int64           // people of the order
 	purged  bool            // and the bytes are gone from the files
 	residue int64
 	samples [][]byte // ends of sealed bytes that it removed, until they are gone
@@ -73,8 +73,8 @@ func (c *peopleChange) freeze(batch rowWriter, o domain.FreezeOrdered, listed fu
 		}
 		f.samples = append(f.samples, samples...)
 		f.cohorts = append(f.cohorts, cohort)
-		people, here := c.sizes[cohort]
-		f.rows += people
+		_, here := c.sizes[cohort]
+		f.rows += size.People
 		f.purged = f.purged && !here
 		delete(c.sizes, cohort)
 		delete(c.touched, cohort)
@@ -91,30 +91,6 @@ func (c *peopleChange) freeze(batch rowWriter, o domain.FreezeOrdered, listed fu
 	}
 	c.freezes[o.Freeze] = f
 	return batch.Set(frozenKey(o.Freeze), f.encode(), nil)
-}
-
-// removedAs keeps how many people the live generation removed for each freeze: this one
-// was told the order before it had them, and a purge that is under way, or comes after a
-// crash, still has to say who was here.
-func (p *peopleRows) removedAs(live *peopleRows) error {
-	batch := p.NewBatch()
-	defer batch.Close()
-	live.mu.Lock()
-	freezes := maps.Clone(live.freezes)
-	live.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id, f := range p.freezes {
-		if more := freezes[id].rows; more > f.rows {
-			f.rows = more
-			p.freezes[id] = f
-			_ = batch.Set(frozenKey(id), f.encode(), nil)
-		}
-	}
-	if batch.Empty() {
-		return nil
-	}
-	return p.apply(batch)
 }
 
 // closing returns the closed cohorts with those of an order.
@@ -136,7 +112,6 @@ func (c *peopleChange) move(batch rowWriter, f *frozen, m domain.PersonMoved, li
 	if err != nil || from == (domain.Cohort{}) {
 		return err
 	}
-	f.rows++
 	f.purged = false
 	if !slices.Contains(f.within, from) {
 		f.within = append(f.within, from)

@@ -18,7 +18,7 @@ import (
 
 // Purged is the outcome of a purge.
 type Purged struct {
-	Rows    int64 // people removed when the order was folded, by whatever generation was live; 0 when they never were here
+	Rows    int64 // people of the order, whose details are not in the view any more
 	Residue int64 // files in which bytes of them are still found
 }
 

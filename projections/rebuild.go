@@ -275,11 +275,6 @@ func (g *generations[T, R]) swap(ctx context.Context, from Ledger, b *beside[R])
 			return nil, "", err
 		}
 	}
-	if g.takeOver != nil {
-		if err := b.work(func() error { return g.takeOver(b.rows, old) }); err != nil {
-			return nil, "", err
-		}
-	}
 	if err := b.flush(ctx); err != nil {
 		return nil, "", err
 	}

@@ -99,8 +99,7 @@ type generations[T any, R interface {
 	rows
 }] struct {
 	keeping
-	open     func(*database) (R, error)
-	takeOver func(next, live R) error // what the next generation keeps of the one whose place it takes; nil for nothing
+	open func(*database) (R, error)
 
 	lock     *pebble.Lock
 	live     atomic.Pointer[T]
