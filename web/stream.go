@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -82,15 +83,25 @@ func (l *lines) verdict(v domain.Verdict) error {
 	l.begin()
 	l.scratch = append(formats.AppendVerdict(l.scratch[:0], v), '\n')
 	_, err := l.out.Write(l.scratch)
-	return err
+	return untaken(err)
 }
 
 // flush sends what is written.
 func (l *lines) flush() error {
 	if err := l.out.Flush(); err != nil {
-		return err
+		return untaken(err)
 	}
-	return l.x.FlushError()
+	return untaken(l.x.FlushError())
+}
+
+// errUntaken: nobody takes the answer, or not in time.
+var errUntaken = errors.New("the answer is not taken")
+
+func untaken(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errUntaken, err)
+	}
+	return err
 }
 
 // end sends the rest; with a problem, as the answer when none has begun, or else

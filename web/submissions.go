@@ -11,7 +11,6 @@ import (
 	"iter"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -203,7 +202,7 @@ func (s *Server) submissionProblem(ctx context.Context, err error) *Problem {
 		p = newProblem(http.StatusRequestTimeout, codeTooSlow, "nothing more came; send what has no verdict again")
 	case errors.Is(err, errReading):
 		p = newProblem(http.StatusBadRequest, codeBadRequest, "the body broke off; send what has no verdict again")
-	case errors.Is(err, os.ErrDeadlineExceeded): // of writing: hardly anybody is left to hear it
+	case errors.Is(err, errUntaken): // hardly anybody is left to hear it
 		p = newProblem(http.StatusRequestTimeout, codeTooSlow, "the verdicts were not taken; read them while you send, or send less at a time, and send what has no verdict again")
 	default:
 		return s.problem(ctx, err)
