@@ -48,7 +48,8 @@ const photoIDChunk = 20_000
 //
 // Errors: *domain.Rejection when the order is refused; any other error after the
 // order is in the ledger leaves a freeze that is resumed at its first missing
-// step, here by the same call again, or when the ledger is next opened.
+// step: by the same call again, in a while by the node itself, and when the ledger is
+// next opened.
 func (l *Ledger) Freeze(ctx context.Context, f domain.Freeze) (FreezeReceipt, error) {
 	as := Caller{Name: "authority", Authority: true}
 	refused, err := l.foundFor(ctx, as, f)
@@ -88,7 +89,11 @@ func (l *Ledger) orderAndCarryOut(ctx context.Context, as Caller, f domain.Freez
 	if err != nil || v.Outcome == domain.Rejected {
 		return v, err
 	}
-	return v, l.carryOut(ctx, f.ID)
+	if err := l.carryOut(ctx, f.ID); err != nil {
+		l.finishLater(f.ID)
+		return v, err
+	}
+	return v, nil
 }
 
 // finishEarlier carries out what is unfinished of the district's freezes when
@@ -211,9 +216,9 @@ func (l *Ledger) resumeFreezes(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			// The freeze holds: its people are refused. The ledger goes on, and
-			// tries again at the next start.
-			l.log.Error("a freeze is not complete", "freeze", f.Order.Freeze.String(), "error", err)
+			// The freeze holds: its people are refused. The ledger goes on.
+			l.log.Error(notComplete, "freeze", f.Order.Freeze.String(), "error", err)
+			l.finishLater(f.Order.Freeze)
 		}
 	}
 	return nil

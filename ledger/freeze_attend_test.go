@@ -56,3 +56,44 @@ func TestAttendAgain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFinishedLater: a freeze that its node could not carry out to its end, for the server
+// was away or whoever ordered it has hung up, is carried on without a word from anybody.
+func TestFinishedLater(t *testing.T) {
+	t.Parallel()
+	for _, test := range []string{"the server is away", "the orderer hangs up"} {
+		t.Run(test, func(t *testing.T) {
+			t.Parallel()
+			l := open(t, t.TempDir())
+			l.pause = time.Millisecond
+			want(t, submit(t, l, centre, registrationOf(1, muzaffarpur, domain.HealthCareWorker, "2021-01-16")), domain.Accepted)
+			ctx, hangUp := context.WithCancel(t.Context())
+			defer hangUp()
+			var appended, refused atomic.Int64
+			store := l.append
+			l.append = func(ctx context.Context, c eventstore.Commit, expected uint64) (uint64, error) {
+				switch n := appended.Add(1); {
+				case n == 1: // the order
+				case test == "the orderer hangs up":
+					hangUp()
+				case refused.Add(1) <= 5:
+					return 0, errors.New("injected")
+				}
+				return store(ctx, c, expected)
+			}
+			order := freezeOf(1, muzaffarpur, "2021-03-04")
+			order.Mode = domain.Erase
+			_, _ = l.Freeze(ctx, order) // which may tell of the trouble
+			for deadline := time.Now().Add(natstest.Patience); ; time.Sleep(5 * time.Millisecond) {
+				f, ok := l.freeze(order.ID)
+				if ok && l.done(f) {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the freeze awaits %v", f.Awaits())
+				}
+			}
+			check(t, l)
+		})
+	}
+}

@@ -124,6 +124,7 @@ func (l *Ledger) again(ctx context.Context, f projections.FreezeState) {
 		l.tryReceipt(ctx, f.Order.Freeze)
 	}
 	if err != nil && ctx.Err() == nil {
-		l.log.Error("a freeze is not complete; it is resumed at the next start", "freeze", f.Order.Freeze.String(), "error", err)
+		l.log.Error(notComplete, "freeze", f.Order.Freeze.String(), "error", err)
+		l.finishLater(f.Order.Freeze)
 	}
 }

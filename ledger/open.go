@@ -99,12 +99,13 @@ type Ledger struct {
 	above   []Holder    // above the ledger
 	waiting atomic.Bool // one of them answered ErrWaits
 
-	founding sync.Mutex
-	founded  atomic.Bool // found has nothing left to do
-	freezing sync.Mutex  // one freeze is carried out at a time
-	readings readings
-	reading  sync.Mutex // protects barrier
-	barrier  uint64     // the last audit barrier whose order this node has folded
+	founding   sync.Mutex
+	founded    atomic.Bool      // found has nothing left to do
+	unfinished chan domain.UUID // freezes that could not be carried out to their end
+	freezing   sync.Mutex       // one freeze is carried out at a time
+	readings   readings
+	reading    sync.Mutex // protects barrier
+	barrier    uint64     // the last audit barrier whose order this node has folded
 
 	checkpoints checkpoints
 	metrics     *metrics
@@ -123,18 +124,19 @@ type Ledger struct {
 // projections.ErrOtherLedger for a register or tree of another ledger.
 func Open(ctx context.Context, config Config) (*Ledger, error) {
 	l := &Ledger{
-		config:    config,
-		log:       config.Log,
-		now:       config.Now,
-		rules:     domain.BuiltInRules(),
-		mixing:    mixedAtMost,
-		silence:   maxSilence,
-		pause:     attendPause,
-		queue:     make(chan []*ask, maxWaiting),
-		refreshes: make(chan chan error),
-		stopping:  make(chan struct{}),
-		stopped:   make(chan struct{}),
-		metrics:   newMetrics(),
+		config:     config,
+		log:        config.Log,
+		now:        config.Now,
+		rules:      domain.BuiltInRules(),
+		mixing:     mixedAtMost,
+		silence:    maxSilence,
+		pause:      attendPause,
+		queue:      make(chan []*ask, maxWaiting),
+		refreshes:  make(chan chan error),
+		unfinished: make(chan domain.UUID, maxUnfinished),
+		stopping:   make(chan struct{}),
+		stopped:    make(chan struct{}),
+		metrics:    newMetrics(),
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -174,6 +176,7 @@ func (l *Ledger) start(ctx context.Context) error {
 		return err
 	}
 	l.attendFreezes()
+	l.finishFreezes()
 	l.attendHolders()
 	return nil
 }

@@ -126,15 +126,15 @@ func (l *Ledger) queueRun(ctx context.Context, as Caller, submissions []domain.S
 }
 
 // submitFreeze orders a freeze and carries it out. Once the order is in the
-// ledger the verdict is accepted, even when a later step fails: the freeze is
-// resumed at its first missing step when the ledger is next opened.
+// ledger the verdict is accepted, even when a later step fails: the node resumes the
+// freeze at its first missing step, see finishFreezes.
 func (l *Ledger) submitFreeze(ctx context.Context, as Caller, f domain.Freeze) (domain.Verdict, error) {
 	v, err := l.orderAndCarryOut(ctx, as, f)
 	if v.Outcome == 0 || v.Outcome == domain.Rejected {
 		return v, err
 	}
 	if err != nil {
-		l.log.Error("freeze not complete; it is resumed at the next start", "freeze", f.ID.String(), "error", err)
+		l.log.Error(notComplete, "freeze", f.ID.String(), "error", err)
 		return v, nil
 	}
 	l.tryReceipt(ctx, f.ID)
