@@ -59,7 +59,8 @@ func (p *faulty) Publish(topic string, messages ...*message.Message) error {
 }
 
 // afresh is a follower of a ledger that has told nothing yet and begins at the
-// beginning.
+// beginning. The server clears away what was deleted behind its answer: until that is
+// done the stream cannot be made, or is the one before.
 func afresh(t testing.TB, l *ledger.Ledger) *Follower {
 	t.Helper()
 	conn := connect(t, l)
@@ -67,19 +68,19 @@ func afresh(t testing.TB, l *ledger.Ledger) *Follower {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := js.DeleteStream(natstest.Context(t), streamName); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		t.Fatal(err)
+	for deadline := time.Now().Add(natstest.Patience); ; time.Sleep(10 * time.Millisecond) {
+		if err := js.DeleteStream(natstest.Context(t), streamName); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			t.Fatal(err)
+		}
+		f, err := Open(natstest.Context(t), l, conn, Options{Beginning: true})
+		if err == nil && len(stored(t, f)) == 0 {
+			f.pace = quick
+			return f
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the stream is not cleared away: %v", err)
+		}
 	}
-	f, err := Open(natstest.Context(t), l, conn, Options{Beginning: true})
-	for deadline := time.Now().Add(natstest.Patience); err != nil && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond) // the server clears away what was deleted behind its answer
-		f, err = Open(natstest.Context(t), l, conn, Options{Beginning: true})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.pace = quick
-	return f
 }
 
 func (p *faulty) kill() {
