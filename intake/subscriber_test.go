@@ -16,6 +16,36 @@ import (
 	"bahi/internal/natstest"
 )
 
+// workQueue makes the stream of these tests.
+func workQueue(t *testing.T, conn *nats.Conn) (jetstream.JetStream, jetstream.Stream) {
+	t.Helper()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js, stream
+}
+
+// subscribed subscribes to a topic of that stream until the test ends.
+func subscribed(t *testing.T, conn *nats.Conn, o SubscriberOptions) (*Subscriber, <-chan *message.Message) {
+	t.Helper()
+	o.Stream = "TEST"
+	sub, err := NewSubscriber(conn, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	incoming, err := sub.Subscribe(t.Context(), "test.one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sub, incoming
+}
+
 // TestServerRestart stops the server under a subscriber, twice, and starts it
 // again: every message arrives, in order, but for repetitions.
 func TestServerRestart(t *testing.T) {
@@ -26,26 +56,12 @@ func TestServerRestart(t *testing.T) {
 	}
 	s := start()
 	conn := connect(t, s)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
-		t.Fatal(err)
-	}
+	workQueue(t, conn)
 	pub, err := NewPublisher(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub, err := NewSubscriber(connect(t, s), SubscriberOptions{Stream: "TEST", AckWait: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sub.Close() })
-	incoming, err := sub.Subscribe(t.Context(), "test.one")
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, incoming := subscribed(t, connect(t, s), SubscriberOptions{AckWait: time.Second})
 	const n = 300
 	go func() {
 		for i := range n {
@@ -94,26 +110,12 @@ func TestNobodyForJetStream(t *testing.T) {
 	configure("")
 	s := natstest.StartFile(t, file)
 	conn := connect(t, s)
-	sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sub.Close() })
-	incoming, err := sub.Subscribe(t.Context(), "test.one")
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, incoming := subscribed(t, conn, SubscriberOptions{})
 	configure("jetstream: enabled,")
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
-		t.Fatal(err)
-	}
+	js, _ := workQueue(t, conn)
 	if _, err := js.Publish(natstest.Context(t), "test.one", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -131,13 +133,7 @@ func TestRepeatedHeader(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	conn := connect(t, s)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
-		t.Fatal(err)
-	}
+	js, _ := workQueue(t, conn)
 	msg := nats.NewMsg("test.one")
 	msg.Header.Add("Bahi-Reply", "first")
 	msg.Header.Add("Bahi-Reply", "second")
@@ -145,14 +141,7 @@ func TestRepeatedHeader(t *testing.T) {
 	if _, err := js.PublishMsg(natstest.Context(t), msg); err != nil {
 		t.Fatal(err)
 	}
-	sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	incoming, err := sub.Subscribe(t.Context(), "test.one")
-	if err != nil {
-		t.Fatal(err)
-	}
+	sub, incoming := subscribed(t, conn, SubscriberOptions{})
 	m := <-incoming
 	if m.Metadata.Get("Bahi-Reply") != "first" || m.UUID != "TEST-1" {
 		t.Errorf("metadata %v, name %s", m.Metadata, m.UUID)
@@ -175,23 +164,8 @@ func TestConsumerTakenAway(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	conn := connect(t, s)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.CreateStream(natstest.Context(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test.*"}, Retention: jetstream.WorkQueuePolicy})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sub, err := NewSubscriber(conn, SubscriberOptions{Stream: "TEST"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sub.Close() })
-	incoming, err := sub.Subscribe(t.Context(), "test.one")
-	if err != nil {
-		t.Fatal(err)
-	}
+	js, stream := workQueue(t, conn)
+	_, incoming := subscribed(t, conn, SubscriberOptions{})
 	if err := stream.DeleteConsumer(natstest.Context(t), durableName("test.one")); err != nil {
 		t.Fatal(err)
 	}
